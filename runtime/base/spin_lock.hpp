@@ -1,0 +1,40 @@
+// SpinLock: for critical sections of a few dozen instructions.
+//
+// Idea. Test and test-and-set. Whoever holds one is in the runtime, so it is never preempted by us; only the kernel
+// can take its CPU, and then spinning is useless: after k_spins rounds the waiter yields its CPU.
+//
+// Any thread, any stack, never parks; NOT for signal handlers (the interrupted code might hold it).
+#pragma once
+
+#include <atomic>
+
+namespace reeve {
+
+class SpinLock {
+public:
+    void lock() {
+        if (!locked_.exchange(true, std::memory_order_acquire)) [[likely]]
+            return;
+        lock_slowly();
+    }
+    bool try_lock() { return !locked_.exchange(true, std::memory_order_acquire); }
+    void unlock() { locked_.store(false, std::memory_order_release); }
+
+private:
+    void lock_slowly();
+
+    std::atomic<bool> locked_{false};
+};
+
+class [[nodiscard]] SpinGuard {
+public:
+    explicit SpinGuard(SpinLock& lock) : lock_(lock) { lock_.lock(); }
+    ~SpinGuard() { lock_.unlock(); }
+    SpinGuard(const SpinGuard&) = delete;
+    SpinGuard& operator=(const SpinGuard&) = delete;
+
+private:
+    SpinLock& lock_;
+};
+
+}  // namespace reeve

@@ -1,0 +1,45 @@
+#include "runtime/condition.hpp"
+
+namespace reeve {
+
+Result<void> Condition::wait(std::unique_lock<Mutex>& held, Deadline deadline) {
+    sched::Outcome outcome;
+    {
+        sched::Entry entry;
+        lock_.lock();
+        sched::Waiter waiter("condition");
+        waiters_.push(waiter);
+        lock_.unlock();
+        // A notify from here on finds the waiter. unlock() may hand the mutex over but does not park: the wait that is
+        // open is this one.
+        held.mutex()->unlock();
+        outcome = waiter.park(deadline);
+        if (outcome != sched::Outcome::ready) {
+            SpinGuard guard(lock_);
+            waiters_.remove_if_linked(waiter);
+        }
+    }
+    held.mutex()->lock();
+    if (outcome == sched::Outcome::ready) return {};
+    return sched::error_of(outcome, "condition wait");
+}
+
+void Condition::notify_one() {
+    sched::Entry entry;
+    lock_.lock();
+    sched::Waiter* waiter = waiters_.claim_first();
+    lock_.unlock();
+    if (waiter) waiter->ready();
+}
+
+void Condition::notify_all() {
+    sched::Entry entry;
+    sched::ReadyList woken;
+    {
+        SpinGuard guard(lock_);
+        while (sched::Waiter* waiter = waiters_.claim_first()) woken.add(*waiter);
+    }
+    woken.ready_all();
+}
+
+}  // namespace reeve

@@ -1,0 +1,53 @@
+// Config: every limit of the runtime, with its reason.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "runtime/base/time.hpp"
+
+namespace reeve {
+
+// What carries I/O. `automatic` means io_uring.
+enum class Io { automatic, io_uring, epoll };
+
+struct Config {
+    // Processors: fibers that run at the same time. 0: the CPUs this process may use (affinity and cgroup quota).
+    unsigned workers = 0;
+
+    // Off: a fiber keeps its processor until it parks or yields. For comparison and for debugging.
+    bool preemption = true;
+
+    // How long fibers that compute run before others that compute get their turn. Fibers that were just woken, due
+    // timers and finished I/O wait for a quarter of it at most. 1 ms costs less than 1 % (a hand-over takes about 4 us).
+    Duration quantum = std::chrono::milliseconds(1);
+
+    // Address space of a fiber's stack, guard page included; only touched pages cost memory.
+    std::size_t stack_bytes = 256 * 1024;
+
+    // OS threads at most. Each fiber that is preempted or blocks in the kernel keeps one (61 KiB).
+    unsigned max_threads = 10'000;
+
+    // Requests that can be queued before one system call passes them on.
+    unsigned ring_entries = 256;
+
+    Io io = Io::automatic;
+
+    // The signal that stops a fiber that computes; default SIGURG, which debuggers pass on and nobody else uses.
+    int preempt_signal = 0;
+
+    // SIGQUIT prints every fiber to standard error.
+    bool dump_on_sigquit = true;
+
+    // After main has returned the other fibers are cancelled and get this long to end.
+    Duration shutdown_grace = std::chrono::seconds(1);
+
+    // One line about the scheduler to standard error per interval; 0: none.
+    Duration schedtrace = Duration::zero();
+
+    // REEVE_WORKERS, REEVE_PREEMPTION (on, off), REEVE_QUANTUM_US, REEVE_STACK_KB, REEVE_MAX_THREADS, REEVE_IO
+    // (automatic, io_uring, epoll), REEVE_SCHEDTRACE (ms). A value that makes no sense is warned about and ignored.
+    static Config from_env();
+};
+
+}  // namespace reeve

@@ -1,0 +1,115 @@
+#include "runtime/context/context.hpp"
+
+#include <boost/context/detail/fcontext.hpp>
+#include <pthread.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REEVE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define REEVE_SANITIZED 1
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#else
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+#endif
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+// ThreadSanitizer keeps a shadow call stack per fiber. The function that switches must not be instrumented, or its
+// own entry and exit would land on two different shadow stacks.
+#define REEVE_NO_TSAN __attribute__((no_sanitize("thread"), noinline))
+#else
+#define REEVE_NO_TSAN
+#endif
+
+namespace reeve::context {
+namespace {
+
+namespace boost_context = boost::context::detail;
+
+// Lies on the stack that is left, which nobody may touch before the arrival has read it.
+struct Carrier {
+    Side* from;
+    Side* to;
+    void* data;
+};
+
+void* arrive(boost_context::transfer_t transfer) {
+    Carrier carrier = *static_cast<Carrier*>(transfer.data);
+    carrier.from->saved = transfer.fctx;
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_finish_switch_fiber(carrier.to->fake_stack, nullptr, nullptr);
+#endif
+    return carrier.data;
+}
+
+}  // namespace
+}  // namespace reeve::context
+
+// A name of its own, C linkage, so that profilers and backtraces can find the bottom of a fiber.
+extern "C" void reeve_fiber_entry(boost::context::detail::transfer_t transfer) {
+    using namespace reeve::context;
+    Side* self = static_cast<Carrier*>(transfer.data)->to;
+    void* data = arrive(transfer);
+    self->entry(data);
+    __builtin_unreachable();
+}
+
+namespace reeve::context {
+
+void prepare(Side& side, std::byte* bottom, std::byte* top, void (*entry)(void* data)) {
+    side.entry = entry;
+    side.bottom = bottom;
+    side.bytes = static_cast<std::size_t>(top - bottom);
+    side.saved = boost_context::make_fcontext(top, side.bytes, reeve_fiber_entry);
+    side.fake_stack = nullptr;
+#ifdef __SANITIZE_THREAD__
+    side.tsan_fiber = __tsan_create_fiber(0);
+#endif
+}
+
+void adopt_thread(Side& side) {
+#ifdef REEVE_SANITIZED
+    pthread_attr_t attributes;
+    pthread_getattr_np(pthread_self(), &attributes);
+    void* bottom = nullptr;
+    pthread_attr_getstack(&attributes, &bottom, &side.bytes);
+    side.bottom = bottom;
+    pthread_attr_destroy(&attributes);
+#endif
+#ifdef __SANITIZE_THREAD__
+    side.tsan_fiber = __tsan_get_current_fiber();
+#endif
+    side.saved = nullptr;
+}
+
+void retire([[maybe_unused]] Side& side) {
+#ifdef __SANITIZE_THREAD__
+    __tsan_destroy_fiber(side.tsan_fiber);
+#endif
+}
+
+REEVE_NO_TSAN void* jump(Side& from, Side& to, void* data, [[maybe_unused]] bool for_good) {
+    Carrier carrier{&from, &to, data};
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_start_switch_fiber(for_good ? nullptr : &from.fake_stack, to.bottom, to.bytes);
+#endif
+#ifdef __SANITIZE_THREAD__
+    __tsan_switch_to_fiber(to.tsan_fiber, 0);
+#endif
+    return arrive(boost_context::jump_fcontext(to.saved, &carrier));
+}
+
+Resume resume_point(const Side& side) {
+    // What jump_fcontext pushes on x86-64 (System V): control words, r12 to r15, rbx, rbp, return address.
+    auto words = static_cast<void* const*>(side.saved);
+    return {words[6], words[7]};
+}
+
+}  // namespace reeve::context

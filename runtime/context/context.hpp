@@ -1,0 +1,48 @@
+// Side, jump: leaving one stack for another.
+//
+// Idea. A Side is one end of a switch: a fiber's stack or the scheduler's own. jump() saves the callee-saved registers
+// on the stack that is left and continues where the other side was left, or in its entry function the first time. It
+// knows nothing of scheduling; it is the only code that knows Boost.Context and the sanitizers' view of stacks.
+//
+// Callers: the scheduler, in the runtime (not preemptible), never from a signal handler. No side is entered by two
+// threads at once; the caller of jump() sees to that by publishing the side it left only after the jump has arrived.
+// C++ exception globals and errno belong to threads, not stacks: see exception_state.hpp and the scheduler.
+#pragma once
+
+#include <cstddef>
+
+namespace reeve::context {
+
+struct Side {
+    void* saved = nullptr;  // where it continues; written by the side that is entered, once this one is left
+    void (*entry)(void* data) = nullptr;
+    // For the sanitizers only: the extent of the stack, the fake stack, the fiber's handle.
+    const void* bottom = nullptr;
+    std::size_t bytes = 0;
+    void* fake_stack = nullptr;
+    void* tsan_fiber = nullptr;
+};
+
+// Prepares `side` so that the first jump to it calls entry(data) on the stack that ends at `top` (exclusive). `entry`
+// never returns and lets no exception out.
+void prepare(Side& side, std::byte* bottom, std::byte* top, void (*entry)(void* data));
+
+// Makes `side` stand for the stack of the calling thread.
+void adopt_thread(Side& side);
+
+// Forgets what the sanitizers keep for a side that will not be entered again.
+void retire(Side& side);
+
+// Leaves the current stack, which `from` stands for, for `to`. Returns when somebody jumps back, with the data given
+// there; that may be on another thread. `for_good`: this side will never be entered again.
+void* jump(Side& from, Side& to, void* data, bool for_good = false);
+
+// The frame pointer and the return address where a side that is not running will continue; for backtraces.
+struct Resume {
+    void* frame_pointer;
+    void* address;
+};
+[[nodiscard]] Resume resume_point(const Side& side);
+
+}  // namespace reeve::context
+

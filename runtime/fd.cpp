@@ -1,0 +1,291 @@
+#include "runtime/fd.hpp"
+
+#include <cerrno>
+#include <climits>
+#include <new>
+#include <optional>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/os/ring.hpp"
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/poller.hpp"
+#include "runtime/sched/processor.hpp"
+#include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace reeve {
+namespace {
+
+constexpr std::uint64_t k_closing = std::uint64_t{1} << 63;
+
+bool is_on_fiber() {
+    sched::Worker* worker = sched::current_worker();
+    return worker && worker->fiber;
+}
+
+// The direct system call of a request; -errno on failure.
+long call(const os::Request& request) {
+    auto* address = const_cast<void*>(request.address);
+    long result = -1;
+    switch (request.opcode) {
+        case os::Opcode::read: result = ::read(request.fd, address, request.length); break;
+        case os::Opcode::write: result = ::write(request.fd, address, request.length); break;
+        case os::Opcode::recv:
+            result = ::recv(request.fd, address, request.length, static_cast<int>(request.flags) | MSG_DONTWAIT);
+            break;
+        case os::Opcode::send:
+            result = ::send(request.fd, address, request.length, static_cast<int>(request.flags) | MSG_DONTWAIT);
+            break;
+        case os::Opcode::accept: result = ::accept4(request.fd, nullptr, nullptr, static_cast<int>(request.flags)); break;
+        case os::Opcode::connect:
+            result = ::connect(request.fd, static_cast<const sockaddr*>(request.address), request.length);
+            break;
+        case os::Opcode::poll:
+        case os::Opcode::cancel: fatal("no system call for this request");
+    }
+    return result >= 0 ? result : -errno;
+}
+
+// poll(2) until the deadline; the events that are there, or -ETIME.
+long poll_thread(int fd, std::uint32_t events, Deadline deadline) {
+    for (;;) {
+        pollfd one{fd, static_cast<short>(events), 0};
+        int timeout_ms = -1;
+        if (!deadline.is_never()) {
+            const std::int64_t left_ms = (deadline.ns() - now_ns() + 999'999) / 1'000'000;
+            timeout_ms = static_cast<int>(left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : left_ms);
+        }
+        const int count = ::poll(&one, 1, timeout_ms);
+        if (count > 0) return one.revents;
+        if (count == 0 && deadline.has_passed()) return -ETIME;
+        if (count < 0 && errno != EINTR) return -errno;
+    }
+}
+
+std::uint32_t events_of(os::Opcode opcode) {
+    switch (opcode) {
+        case os::Opcode::write:
+        case os::Opcode::send:
+        case os::Opcode::connect: return POLLOUT;
+        default: return POLLIN;
+    }
+}
+
+// What perform() is for a plain OS thread.
+long perform_on_thread(const os::Request& request, Deadline deadline) {
+    if (request.opcode == os::Opcode::poll) return poll_thread(request.fd, request.flags, deadline);
+    if (request.opcode == os::Opcode::connect) {
+        if (const long result = call(request); result != -EINPROGRESS && result != -EAGAIN) return result;
+        if (const long result = poll_thread(request.fd, POLLOUT, deadline); result < 0) return result;
+        int error = 0;
+        socklen_t bytes = sizeof error;
+        getsockopt(request.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
+        return -error;
+    }
+    for (;;) {
+        if (const long events = poll_thread(request.fd, events_of(request.opcode), deadline); events < 0) return events;
+        if (const long result = call(request); result != -EAGAIN && result != -EINTR) return result;
+    }
+}
+
+long perform_anywhere(const os::Request& request, Deadline deadline, const char* reason) {
+    if (!is_on_fiber()) return perform_on_thread(request, deadline);
+    sched::Entry entry;
+    return sched::perform(request, deadline, reason);
+}
+
+Error error_of(long result, const char* operation) {
+    if (result == -ETIME) return Error(Errc::timed_out, operation);
+    return Error::from_errno(static_cast<int>(-result), operation);
+}
+
+std::uint32_t length_of(std::size_t bytes) {
+    constexpr std::size_t k_most = 1 << 30;  // the kernel's own limit for one call is a little above
+    return static_cast<std::uint32_t>(bytes < k_most ? bytes : k_most);
+}
+
+}  // namespace
+
+// One operation in flight: keeps the number from being given back to the kernel.
+class Fd::Use {
+public:
+    explicit Use(Fd& fd) : fd_(fd) {
+        std::uint64_t state = fd.state_.load(std::memory_order_relaxed);
+        do {
+            if ((state & k_closing) != 0 || fd.number_ < 0) return;
+        } while (!fd.state_.compare_exchange_weak(state, state + 1, std::memory_order_acquire, std::memory_order_relaxed));
+        is_open_ = true;
+    }
+    ~Use() {
+        if (is_open_ && fd_.state_.fetch_sub(1, std::memory_order_acq_rel) == (k_closing | 1)) ::close(fd_.number_);
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    explicit operator bool() const { return is_open_; }
+
+private:
+    Fd& fd_;
+    bool is_open_ = false;
+};
+
+Fd::~Fd() { close(); }
+
+Fd::Fd(Fd&& other) noexcept
+    : state_(other.state_.load(std::memory_order_relaxed)), number_(other.number_), was_drained_(other.was_drained_) {
+    REEVE_CHECK((state_.load(std::memory_order_relaxed) & ~k_closing) == 0);
+    other.number_ = -1;
+}
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+    if (this == &other) return *this;
+    close();
+    const std::uint64_t state = other.state_.load(std::memory_order_relaxed);
+    REEVE_CHECK((state & ~k_closing) == 0 && (state_.load(std::memory_order_relaxed) & ~k_closing) == 0);
+    state_.store(state, std::memory_order_relaxed);
+    number_ = other.number_;
+    was_drained_ = other.was_drained_;
+    other.number_ = -1;
+    return *this;
+}
+
+bool Fd::is_open() const { return number_ >= 0 && (state_.load(std::memory_order_acquire) & k_closing) == 0; }
+
+void Fd::close() {
+    if (number_ < 0) return;
+    const std::uint64_t before = state_.fetch_or(k_closing, std::memory_order_acq_rel);
+    if ((before & k_closing) != 0) return;
+    if (before == 0) {
+        ::close(number_);
+        return;
+    }
+    // Operations in flight: on a socket this ends them; other descriptors' requests are cancelled in every ring. The last
+    // one to leave closes.
+    if (::shutdown(number_, SHUT_RDWR) == 0 || errno == ENOTCONN || errno == EINVAL) return;
+    sched::Entry entry;
+    if (sched::Scheduler* scheduler = sched::Scheduler::active())
+        for (auto& processor : scheduler->processors) processor->ring.cancel_all(number_);
+}
+
+Result<std::size_t> Fd::transfer(const os::Request& request, Deadline deadline, const char* operation) {
+    Use use(*this);
+    if (!use) return Error(Errc::closed, operation);
+    const long result = perform_anywhere(request, deadline, operation);
+    if (!is_open()) return Error(Errc::closed, operation);
+    if (result < 0) return error_of(result, operation);
+    return static_cast<std::size_t>(result);
+}
+
+Result<std::size_t> Fd::read(std::span<std::byte> into, Deadline deadline) {
+    auto result = transfer({.opcode = os::Opcode::read, .fd = number_, .address = into.data(), .length = length_of(into.size()),
+                            .offset = ~std::uint64_t{0}}, deadline, "read");
+    if (result && *result == 0 && !into.empty()) return Error(Errc::eof, "read");
+    return result;
+}
+
+Result<std::size_t> Fd::write(std::span<const std::byte> from, Deadline deadline) {
+    return transfer({.opcode = os::Opcode::write, .fd = number_, .address = from.data(), .length = length_of(from.size()),
+                     .offset = ~std::uint64_t{0}}, deadline, "write");
+}
+
+Result<std::size_t> Fd::recv(std::span<std::byte> into, Deadline deadline) {
+    auto result = transfer({.opcode = os::Opcode::recv, .fd = number_, .address = into.data(), .length = length_of(into.size()),
+                            .poll_first = was_drained_}, deadline, "recv");
+    was_drained_ = result && *result < into.size();
+    if (result && *result == 0 && !into.empty()) return Error(Errc::eof, "recv");
+    return result;
+}
+
+Result<std::size_t> Fd::send(std::span<const std::byte> from, Deadline deadline) {
+    const os::Request request{.opcode = os::Opcode::send, .fd = number_, .address = from.data(),
+                              .length = length_of(from.size()), .flags = MSG_NOSIGNAL};
+    {
+        // Nearly always there is room in the socket: then nothing has to wait.
+        Use use(*this);
+        if (!use) return Error(Errc::closed, "send");
+        const long result = call(request);
+        if (result >= 0) return static_cast<std::size_t>(result);
+        if (result != -EAGAIN && result != -EINTR) return error_of(result, "send");
+    }
+    return transfer(request, deadline, "send");
+}
+
+Result<Fd> Fd::accept(Deadline deadline) {
+    auto result = transfer({.opcode = os::Opcode::accept, .fd = number_, .flags = SOCK_CLOEXEC | SOCK_NONBLOCK}, deadline,
+                           "accept");
+    if (!result) return result.error();
+    return Fd(static_cast<int>(*result));
+}
+
+Result<void> Fd::connect(const sockaddr* address, unsigned address_bytes, Deadline deadline) {
+    auto result = transfer({.opcode = os::Opcode::connect, .fd = number_, .address = address, .length = address_bytes},
+                           deadline, "connect");
+    if (!result) return result.error();
+    return {};
+}
+
+Result<std::uint32_t> Fd::poll(std::uint32_t events, Deadline deadline) {
+    auto result = transfer({.opcode = os::Opcode::poll, .fd = number_, .flags = events}, deadline, "poll");
+    if (!result) return result.error();
+    return static_cast<std::uint32_t>(*result);
+}
+
+// --- HangupWatch ------------------------------------------------------------------------------------------------------
+
+struct HangupWatch::Poll : sched::Operation {
+    explicit Poll(Fd& socket_, sched::Fiber* fiber_) : socket(socket_), fiber(fiber_) { on_done = hang_up; }
+
+    // The fiber is about to park for the first time: now the watch is worth its price.
+    static void arm(void* raw) {
+        auto& self = *static_cast<Poll*>(raw);
+        self.use.emplace(self.socket);
+        if (!*self.use) return;
+        self.is_armed = true;
+        sched::watch(self, {.opcode = os::Opcode::poll, .fd = self.socket.get(), .flags = POLLRDHUP | POLLHUP | POLLERR});
+    }
+
+    static void hang_up(sched::Operation& operation) {
+        auto& self = static_cast<Poll&>(operation);
+        if (self.result <= 0) return;
+        self.has_hung_up.store(true, std::memory_order_release);
+        if (self.fiber->state.cancel(sched::FiberState::mark_hung_up))
+            sched::Scheduler::active()->make_runnable(*self.fiber);
+    }
+
+    Fd& socket;
+    sched::Fiber* fiber;
+    std::optional<Fd::Use> use;
+    bool is_armed = false;
+    std::atomic<bool> has_hung_up{false};
+};
+
+HangupWatch::HangupWatch(Fd& socket) : poll_(nullptr) {
+    static_assert(sizeof(Poll) <= sizeof room_);
+    sched::Worker* worker = sched::current_worker();
+    if (!worker || !worker->fiber) return;
+    sched::Fiber& fiber = *worker->fiber;
+    if (fiber.holds_hook) fatal("HangupWatch: fiber %llu watches another socket already",
+                                static_cast<unsigned long long>(fiber.id));
+    poll_ = ::new (static_cast<void*>(room_)) Poll(socket, &fiber);
+    fiber.on_park = Poll::arm;
+    fiber.hook = poll_;
+    fiber.holds_hook = true;
+}
+
+HangupWatch::~HangupWatch() {
+    if (!poll_) return;
+    sched::Fiber& fiber = *poll_->fiber;
+    fiber.holds_hook = false;
+    if (poll_->is_armed) {
+        sched::Entry entry;
+        sched::unwatch(*poll_);
+        fiber.state.forget(sched::FiberState::mark_hung_up);
+    }
+    poll_->~Poll();
+}
+
+bool HangupWatch::hung_up() const { return poll_ && poll_->has_hung_up.load(std::memory_order_acquire); }
+
+}  // namespace reeve

@@ -1,0 +1,142 @@
+#include "runtime/go.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <cxxabi.h>
+#include <new>
+#include <sched.h>
+#include <typeinfo>
+
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace reeve {
+namespace sched {
+namespace {
+
+[[noreturn]] void die_of_exception(const Fiber& fiber, const char* what) {
+    fatal("fiber %llu '%s': uncaught exception: %s", static_cast<unsigned long long>(fiber.id), fiber.name, what);
+}
+
+Fiber* current_fiber() {
+    Worker* worker = current_worker();
+    return worker ? worker->fiber : nullptr;
+}
+
+}  // namespace
+
+void run_closure(Fiber& fiber) noexcept {
+    try {
+        fiber.run(fiber.closure);
+    } catch (const std::exception& error) {
+        die_of_exception(fiber, error.what());
+    } catch (...) {
+        const std::type_info* type = abi::__cxa_current_exception_type();
+        die_of_exception(fiber, type ? type->name() : "of unknown type");
+    }
+}
+
+FiberSeed prepare_fiber(const FiberOptions& options, std::size_t closure_bytes, std::size_t alignment,
+                        void (*run)(void* closure)) {
+    Scheduler* scheduler = Scheduler::active();
+    if (!scheduler) fatal("go/spawn: no run() is active");
+    Fiber* fiber = scheduler->create(options.name, options.stack_bytes, closure_bytes, alignment);
+    if (!fiber) throw std::bad_alloc();
+    fiber->run = run;
+    return {fiber, fiber->closure};
+}
+
+void start_fiber(Fiber& fiber) { Scheduler::active()->start(fiber); }
+
+void JoinCore::finish() {
+    Entry entry;
+    ReadyList woken;
+    {
+        SpinGuard guard(lock_);
+        done_ = true;
+        fiber_ = nullptr;
+        while (Waiter* waiter = waiters_.claim_first()) woken.add(*waiter);
+    }
+    woken.ready_all();
+}
+
+// True once the fiber is done; false when the wait was cancelled.
+bool JoinCore::wait_once(Cancellable cancellable) {
+    lock_.lock();
+    if (done_) {
+        lock_.unlock();
+        return true;
+    }
+    Waiter waiter("join", cancellable);
+    waiters_.push(waiter);
+    lock_.unlock();
+    if (waiter.park(Deadline::never()) == Outcome::ready) return true;
+    SpinGuard guard(lock_);
+    waiters_.remove_if_linked(waiter);
+    return false;
+}
+
+void JoinCore::wait() {
+    Entry entry;
+    if (wait_once(Cancellable::yes)) return;
+    cancel();
+    wait_once(Cancellable::no);
+}
+
+void JoinCore::cancel() {
+    Entry entry;
+    Fiber* to_schedule = nullptr;
+    {
+        SpinGuard guard(lock_);
+        if (fiber_ && fiber_->state.cancel(FiberState::mark_cancelled)) to_schedule = fiber_;
+    }
+    // Nobody else can schedule it: its wait is claimed.
+    if (to_schedule) Scheduler::active()->make_runnable(*to_schedule);
+}
+
+bool JoinCore::is_done() {
+    Entry entry;
+    SpinGuard guard(lock_);
+    return done_;
+}
+
+}  // namespace sched
+
+namespace this_fiber {
+
+std::uint64_t id() {
+    const sched::Fiber* fiber = sched::current_fiber();
+    return fiber ? fiber->id : 0;
+}
+
+std::string_view name() {
+    const sched::Fiber* fiber = sched::current_fiber();
+    return fiber ? std::string_view(fiber->name) : std::string_view();
+}
+
+void set_name(std::string_view name) {
+    sched::Fiber* fiber = sched::current_fiber();
+    if (!fiber) return;
+    const std::size_t length = std::min(name.size(), sched::Fiber::k_name_bytes - 1);
+    memcpy(fiber->name, name.data(), length);
+    fiber->name[length] = '\0';
+}
+
+bool is_cancelled() {
+    const sched::Fiber* fiber = sched::current_fiber();
+    return fiber && fiber->state.is_marked();
+}
+
+void yield() {
+    if (!sched::current_fiber()) {
+        sched_yield();
+        return;
+    }
+    sched::Entry entry;
+    sched::Worker::switch_away(sched::After::yielded);
+}
+
+}  // namespace this_fiber
+}  // namespace reeve

@@ -1,0 +1,195 @@
+// go, spawn, Join, this_fiber: starting fibers and waiting for them.
+//
+// `go` forgets, `spawn` remembers: Join's destructor waits, like std::jthread's, so that captured references stay valid.
+// The closure is moved onto the new fiber's stack; go and spawn themselves do not park, and the new fiber runs later. They
+// throw std::bad_alloc when memory or address space for the stack is exhausted. Both work in fibers and in plain threads
+// while run() is active. Not signal-safe.
+//
+// A cancelled fiber's waits all end with Errc::cancelled; it is never killed. join() of a cancelled fiber passes the
+// cancellation on to the fiber it waits for, and still waits.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "runtime/base/spin_lock.hpp"
+#include "runtime/sched/wait_queue.hpp"
+
+namespace reeve {
+
+struct FiberOptions {
+    std::string name;             // at most 31 bytes are kept
+    std::size_t stack_bytes = 0;  // 0: Config::stack_bytes
+};
+
+namespace sched {
+
+struct Fiber;
+
+// A fiber that was made and not started, and the place for its closure. Inside an Entry.
+struct FiberSeed {
+    Fiber* fiber;
+    void* closure;
+};
+FiberSeed prepare_fiber(const FiberOptions& options, std::size_t closure_bytes, std::size_t alignment,
+                        void (*run)(void* closure));
+void start_fiber(Fiber& fiber);
+
+template <class F>
+Fiber& prepare_fiber_for(const FiberOptions& options, F&& closure) {
+    static_assert(sizeof(F) <= 64 * 1024, "this closure does not belong on a fiber's stack");
+    const FiberSeed seed = prepare_fiber(options, sizeof(F), alignof(F), [](void* raw) {
+        F& self = *static_cast<F*>(raw);
+        self();
+        self.~F();
+    });
+    ::new (seed.closure) F(std::move(closure));
+    return *seed.fiber;
+}
+
+// What a spawned fiber and its Join share. The fiber's half and the Join's half each hold one reference.
+class JoinCore {
+public:
+    virtual ~JoinCore() = default;
+
+    void bind(Fiber& fiber) { fiber_ = &fiber; }  // before it starts
+    void finish();                                // the fiber, when its closure has returned
+    void wait();                                  // may park; passes a cancellation on
+    void cancel();
+    [[nodiscard]] bool is_done();
+    void release() {
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+
+    std::exception_ptr error;
+
+private:
+    bool wait_once(Cancellable cancellable);
+
+    SpinLock lock_;
+    bool done_ = false;
+    Fiber* fiber_ = nullptr;  // while it runs
+    WaitQueue waiters_;
+    std::atomic<int> references_{2};
+};
+
+template <class T>
+struct JoinState final : JoinCore {
+    std::optional<T> value;
+    template <class F>
+    void run(F& body) {
+        value.emplace(body());
+    }
+    T take() { return std::move(*value); }
+};
+
+template <>
+struct JoinState<void> final : JoinCore {
+    template <class F>
+    void run(F& body) {
+        body();
+    }
+    void take() {}
+};
+
+}  // namespace sched
+
+template <class T>
+class [[nodiscard]] Join {
+public:
+    explicit Join(sched::JoinState<T>* state) : state_(state) {}
+    Join(Join&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    Join& operator=(Join&& other) noexcept {
+        if (this != &other) {
+            wait_and_release();
+            state_ = std::exchange(other.state_, nullptr);
+        }
+        return *this;
+    }
+    ~Join() { wait_and_release(); }
+
+    // Waits for the fiber and returns what it returned, or rethrows what it threw. Once.
+    T join() {
+        if (!state_) fatal("join() of a Join that was joined, detached or moved from");
+        sched::JoinState<T>* state = std::exchange(state_, nullptr);
+        state->wait();
+        struct Release {
+            sched::JoinState<T>* state;
+            ~Release() { state->release(); }
+        } release{state};
+        if (state->error) std::rethrow_exception(state->error);
+        return state->take();
+    }
+    // The fiber goes on by itself; what it returns or throws is lost.
+    void detach() {
+        if (state_) std::exchange(state_, nullptr)->release();
+    }
+    // Asks it to end. Does not wait.
+    void cancel() {
+        if (state_) state_->cancel();
+    }
+    [[nodiscard]] bool is_done() const { return !state_ || state_->is_done(); }
+
+private:
+    void wait_and_release() {
+        if (!state_) return;
+        state_->wait();
+        std::exchange(state_, nullptr)->release();
+    }
+
+    sched::JoinState<T>* state_;
+};
+
+template <class F>
+void go(const FiberOptions& options, F&& body) {
+    std::decay_t<F> closure(std::forward<F>(body));
+    sched::Entry entry;
+    sched::start_fiber(sched::prepare_fiber_for(options, std::move(closure)));
+}
+template <class F>
+void go(F&& body) {
+    go(FiberOptions{}, std::forward<F>(body));
+}
+
+template <class F>
+auto spawn(const FiberOptions& options, F&& body) {
+    using T = std::decay_t<std::invoke_result_t<std::decay_t<F>&>>;
+    std::decay_t<F> closure(std::forward<F>(body));
+    sched::Entry entry;
+    auto* state = new sched::JoinState<T>;
+    Join<T> join(state);
+    sched::Fiber& fiber = sched::prepare_fiber_for(options, [state, inner = std::move(closure)]() mutable {
+        try {
+            state->run(inner);
+        } catch (...) {
+            state->error = std::current_exception();
+        }
+        state->finish();
+        state->release();
+    });
+    state->bind(fiber);
+    sched::start_fiber(fiber);
+    return join;
+}
+template <class F>
+auto spawn(F&& body) {
+    return spawn(FiberOptions{}, std::forward<F>(body));
+}
+
+// Of the calling fiber. In a plain thread: id 0, an empty name, never cancelled; yield gives up the CPU.
+namespace this_fiber {
+[[nodiscard]] std::uint64_t id();
+[[nodiscard]] std::string_view name();  // valid until set_name() or the fiber's end
+void set_name(std::string_view name);
+[[nodiscard]] bool is_cancelled();
+void yield();  // lets others run first; does not wait
+}  // namespace this_fiber
+
+}  // namespace reeve

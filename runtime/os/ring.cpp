@@ -1,0 +1,169 @@
+#include "runtime/os/ring.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/base/assert.hpp"
+#include "runtime/base/time.hpp"
+
+namespace reeve::os {
+namespace {
+
+// Linux 6.13: post a message to another ring without having one. Newer than liburing 2.3.
+constexpr unsigned k_register_send_msg_ring = 31;
+
+constexpr std::uint64_t k_wake = 1;  // user_data of the completion that wake() makes; no pointer has this value
+
+}  // namespace
+
+struct Ring::Impl {
+    void note_unsubmitted() { unsubmitted.store(io_uring_sq_ready(&ring), std::memory_order_relaxed); }
+
+    io_uring ring{};
+    std::atomic<unsigned> unsubmitted{0};  // the queue's own count is not for other threads to read
+    int event_fd = -1;  // only where the kernel cannot send a message without a ring
+};
+
+Ring::Ring(unsigned entries) : impl_(std::make_unique<Impl>()) {
+    io_uring_params parameters{};
+    // Completions may pile up behind one slow turn of the loop: eight for each request of a batch.
+    parameters.flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+    parameters.cq_entries = entries * 8;
+    const int error = io_uring_queue_init_params(entries, &impl_->ring, &parameters);
+    if (error < 0)
+        fatal("io_uring is refused (errno %d, %s): it needs Linux 6.1 or newer, a seccomp profile that allows it "
+              "(Docker's default one does not) and memory that may be locked (`ulimit -l`)", -error, strerror(-error));
+    // Asked once with a message to itself: EINVAL means the kernel is older.
+    wake();
+    if (!has_completions()) {
+        impl_->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        REEVE_CHECK(impl_->event_fd >= 0);
+        arm_wake();
+        submit();
+    }
+}
+
+Ring::~Ring() {
+    io_uring_queue_exit(&impl_->ring);
+    if (impl_->event_fd >= 0) ::close(impl_->event_fd);
+}
+
+void Ring::arm_wake() { push({.opcode = Opcode::poll, .fd = impl_->event_fd, .flags = POLLIN, .user_data = k_wake}); }
+
+void Ring::push(const Request& request) {
+    io_uring_sqe* sqe = io_uring_get_sqe(&impl_->ring);
+    while (!sqe) {
+        submit();
+        sqe = io_uring_get_sqe(&impl_->ring);
+    }
+    auto* address = const_cast<void*>(request.address);
+    const auto flags = static_cast<int>(request.flags);
+    switch (request.opcode) {
+        case Opcode::read: io_uring_prep_read(sqe, request.fd, address, request.length, request.offset); break;
+        case Opcode::write: io_uring_prep_write(sqe, request.fd, address, request.length, request.offset); break;
+        case Opcode::recv:
+            io_uring_prep_recv(sqe, request.fd, address, request.length, flags);
+            if (request.poll_first) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+            break;
+        case Opcode::send: io_uring_prep_send(sqe, request.fd, address, request.length, flags); break;
+        case Opcode::accept: io_uring_prep_accept(sqe, request.fd, nullptr, nullptr, flags); break;
+        case Opcode::connect:
+            io_uring_prep_connect(sqe, request.fd, static_cast<const sockaddr*>(address), request.length);
+            break;
+        case Opcode::poll: io_uring_prep_poll_add(sqe, request.fd, request.flags); break;
+        case Opcode::cancel: io_uring_prep_cancel64(sqe, request.user_data, 0); break;
+    }
+    impl_->note_unsubmitted();
+    io_uring_sqe_set_data64(sqe, request.opcode == Opcode::cancel ? k_no_one : request.user_data);
+}
+
+bool Ring::has_unsubmitted() const { return impl_->unsubmitted.load(std::memory_order_relaxed) != 0; }
+
+void Ring::submit() {
+    for (;;) {
+        const int result = io_uring_submit(&impl_->ring);
+        impl_->note_unsubmitted();
+        if (result >= 0 || result == -EBUSY) return;  // EBUSY: completions overflowed; the caller drains and comes again
+        if (result != -EINTR && result != -EAGAIN) fatal("io_uring_enter: errno %d", -result);
+    }
+}
+
+unsigned Ring::drain(Completion* into, unsigned room) {
+    unsigned count = 0;
+    unsigned seen = 0;
+    unsigned head;
+    io_uring_cqe* cqe;
+    io_uring_for_each_cqe(&impl_->ring, head, cqe) {
+        if (count == room) break;
+        ++seen;
+        if (cqe->user_data == k_no_one) continue;
+        if (cqe->user_data == k_wake) {
+            if (impl_->event_fd >= 0) {
+                std::uint64_t sink;
+                [[maybe_unused]] const auto ignored = ::read(impl_->event_fd, &sink, sizeof sink);
+                arm_wake();
+            }
+            continue;
+        }
+        into[count++] = {cqe->user_data, cqe->res};
+    }
+    io_uring_cq_advance(&impl_->ring, seen);
+    return count;
+}
+
+bool Ring::has_completions() const {
+    return io_uring_cq_ready(&impl_->ring) != 0 || io_uring_cq_has_overflow(&impl_->ring);
+}
+
+void Ring::wait(std::int64_t deadline_ns) {
+    if (has_completions()) {
+        submit();
+        return;
+    }
+    io_uring_cqe* cqe = nullptr;
+    if (deadline_ns == Deadline::k_never_ns) {
+        io_uring_submit_and_wait(&impl_->ring, 1);
+        impl_->note_unsubmitted();
+        return;
+    }
+    const std::int64_t left = deadline_ns - now_ns();
+    if (left <= 0) {
+        submit();
+        return;
+    }
+    __kernel_timespec limit{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+    io_uring_submit_and_wait_timeout(&impl_->ring, &cqe, 1, &limit, nullptr);
+    impl_->note_unsubmitted();
+}
+
+void Ring::cancel_all(int fd) {
+    io_uring_sync_cancel_reg request{};
+    request.fd = fd;
+    request.flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
+    request.timeout = {.tv_sec = -1, .tv_nsec = -1};
+    io_uring_register_sync_cancel(&impl_->ring, &request);
+}
+
+void Ring::wake() {
+    const int saved = errno;
+    if (impl_->event_fd >= 0) {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const auto ignored = ::write(impl_->event_fd, &one, sizeof one);
+    } else {
+        io_uring_sqe message{};
+        message.opcode = IORING_OP_MSG_RING;
+        message.fd = impl_->ring.ring_fd;
+        message.addr = IORING_MSG_DATA;
+        message.off = k_wake;
+        syscall(__NR_io_uring_register, -1, k_register_send_msg_ring, &message, 1);
+    }
+    errno = saved;
+}
+
+}  // namespace reeve::os

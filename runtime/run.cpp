@@ -1,0 +1,55 @@
+#include "runtime/run.hpp"
+
+#include <csignal>
+#include <memory>
+
+#include "runtime/go.hpp"
+#include "runtime/sched/monitor.hpp"
+#include "runtime/sched/scheduler.hpp"
+
+namespace reeve::sched {
+namespace {
+
+void on_sigquit(int) {
+    if (Scheduler* scheduler = Scheduler::active()) scheduler->monitor->request_dump();
+}
+
+// SIGQUIT prints the fibers while this lives. A handler that the program installed itself is left alone.
+class QuitHandler {
+public:
+    explicit QuitHandler(bool wanted) {
+        if (!wanted || sigaction(SIGQUIT, nullptr, &previous_) != 0 || previous_.sa_handler != SIG_DFL) return;
+        struct sigaction action {};
+        action.sa_handler = on_sigquit;
+        action.sa_flags = SA_RESTART | SA_ONSTACK;
+        installed_ = sigaction(SIGQUIT, &action, nullptr) == 0;
+    }
+    ~QuitHandler() {
+        if (installed_) sigaction(SIGQUIT, &previous_, nullptr);
+    }
+
+private:
+    struct sigaction previous_ {};
+    bool installed_ = false;
+};
+
+}  // namespace
+
+void run_erased(const Config& config, void (*main)(void* argument), void* argument) {
+    auto scheduler = std::make_unique<Scheduler>(config);
+    QuitHandler quit(config.dump_on_sigquit);
+    std::exception_ptr error;
+    {
+        Join<void> first = spawn({.name = "main"}, [main, argument] { main(argument); });
+        try {
+            first.join();
+        } catch (...) {
+            error = std::current_exception();
+        }
+    }
+    // What could not be ended may still touch the scheduler: it must outlive the process then.
+    if (!scheduler->shut_down()) (void)scheduler.release();
+    if (error) std::rethrow_exception(error);
+}
+
+}  // namespace reeve::sched

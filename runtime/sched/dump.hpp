@@ -1,0 +1,19 @@
+// What the scheduler says of itself: every fiber with what it waits for, and one line of figures.
+//
+// Plain threads and fibers; writes with write(2); takes the locks of the stack pools. The picture is taken while
+// everything runs, so it is true of each fiber for itself, not of all at one instant.
+#pragma once
+
+#include <cstdint>
+
+namespace reeve::sched {
+
+class Scheduler;
+
+// Every fiber: id, name, phase, what it waits for, how long, backtrace (of those that are not running).
+void dump_all(Scheduler& scheduler, int fd);
+
+// "reeve 1000ms: workers 2, idle 1, threads 4, fibers 12, ..." to standard error.
+void print_trace(Scheduler& scheduler, std::int64_t elapsed_ms);
+
+}  // namespace reeve::sched

@@ -1,0 +1,67 @@
+// Fiber: what go and spawn start. It lies at the top of its own stack, so that a parked fiber costs one page.
+//
+// Who may touch what: `state` anybody (see there); `phase` and `reason` are for the dump and the profiler, written by
+// the holder of the fiber, read by anybody; all the rest belongs to whoever holds the fiber: the worker that runs it,
+// the run queue it is in, or the waker that will schedule it. Memory of fibers is type-stable (context/stack.hpp).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/context/context.hpp"
+#include "runtime/context/exception_state.hpp"
+#include "runtime/context/stack.hpp"
+#include "runtime/os/futex.hpp"
+#include "runtime/sched/fiber_state.hpp"
+
+namespace reeve::sched {
+
+class Worker;
+
+// Whoever can wait: a fiber, or a plain OS thread that calls the same functions.
+struct Parkable {
+    FiberState state;
+    bool is_fiber = false;
+};
+
+struct ThreadParkable : Parkable {
+    os::Parker parker;
+};
+
+enum class Phase : std::uint8_t { free, runnable, running, parked, preempted };
+
+struct Fiber : Parkable {
+    static constexpr std::size_t k_name_bytes = 32;
+
+    std::atomic<Phase> phase;
+    bool holds_hook;                // `on_park` is set
+    Fiber* next;                    // link of the queue the fiber is in
+    Worker* held_by;                // the thread that keeps this fiber (preempted or returning), null otherwise
+    context::Side side;
+    context::ExceptionState exceptions;
+    int saved_errno;
+    std::uint64_t id;
+    void (*run)(void* closure);     // runs and destroys the closure
+    void* closure;
+    void (*on_park)(void* hook);    // called once, in the runtime, before the fiber first parks
+    void* hook;
+    const char* reason;             // what it waits for: a string constant
+    std::int64_t since_ns;          // when the phase began, as the processor's clock said
+    context::StackPool* pool;
+    context::Stack stack;
+    char name[k_name_bytes];
+
+    // Where the fiber of a stack lies. Eight places, so that the busiest lines of fibers, whose stacks all end at the
+    // same offset of a page, do not fall into the same sets of the first-level cache.
+    static Fiber* of(const context::Stack& stack) {
+        const auto top = reinterpret_cast<std::uintptr_t>(stack.top);
+        const std::uintptr_t colour = (top >> 14) * 0x9e3779b97f4a7c15U >> 61;
+        return reinterpret_cast<Fiber*>((top - colour * 64 - sizeof(Fiber)) & ~std::uintptr_t{63});
+    }
+};
+
+// Calls the closure; an exception that escapes it ends the process with the fiber's id and name (go.cpp).
+void run_closure(Fiber& fiber) noexcept;
+
+}  // namespace reeve::sched

@@ -1,0 +1,179 @@
+#include "runtime/sched/monitor.hpp"
+
+#include <algorithm>
+
+#include "runtime/os/thread.hpp"
+#include "runtime/sched/dump.hpp"
+#include "runtime/sched/preempt.hpp"
+#include "runtime/sched/scheduler.hpp"
+
+namespace reeve::sched {
+namespace {
+
+constexpr int k_quiet_ticks = 10;                      // then it sleeps: waking it costs more than a few looks
+constexpr std::int64_t k_hog_slice_ns = 100'000'000;   // the kernel's slice for threads without a processor
+constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
+constexpr std::int64_t k_longest_pause_ns = 10'000'000;
+
+}  // namespace
+
+Monitor::Monitor(Scheduler& scheduler)
+    : scheduler_(scheduler),
+      quantum_ns_(scheduler.config.quantum.count()),
+      tick_ns_(std::max<std::int64_t>(quantum_ns_ / 4, 20'000)),
+      watches_(scheduler.processors.size()) {}
+
+void Monitor::start() {
+    const int error = os::start_thread(
+        thread_, "reeve-monitor", 0, [](void* raw) { static_cast<Monitor*>(raw)->main(); }, this);
+    if (error != 0) fatal("cannot start the monitor thread (errno %d): check `ulimit -u`", error);
+}
+
+void Monitor::stop() {
+    is_stopping_.store(true, std::memory_order_release);
+    parker_.wake();
+    pthread_join(thread_, nullptr);
+}
+
+void Monitor::main() {
+    os::sharpen_timers();
+    os::ask_for_slice(os::thread_id(), k_worker_slice_ns);
+    const std::int64_t trace_ns = scheduler_.config.schedtrace.count();
+    started_ns_ = now_ns();
+    next_trace_ns_ = trace_ns > 0 ? started_ns_ + trace_ns : Deadline::k_never_ns;
+    int quiet = 0;
+    while (!is_stopping_.load(std::memory_order_acquire)) {
+        const std::int64_t now = now_ns();
+        ticks.add();
+        quiet = watch_all(now) ? 0 : quiet + 1;
+        if (dump_is_wanted_.exchange(false)) dump_all(scheduler_, 2);
+        if (now >= next_trace_ns_) trace(now);
+        if (quiet < k_quiet_ticks) {
+            parker_.park_until(next_look_ns(now));
+            continue;
+        }
+        is_asleep_.store(true, std::memory_order_seq_cst);
+        // A worker that woke up before it could see is_asleep is seen here (pairs with wake_if_asleep in Worker::sleep).
+        const bool is_quiet = std::all_of(scheduler_.processors.begin(), scheduler_.processors.end(),
+                                          [](auto& p) { return p->is_idle.load(std::memory_order_seq_cst); });
+        if (is_quiet) parker_.park_until(next_trace_ns_);
+        is_asleep_.store(false, std::memory_order_seq_cst);
+        quiet = 0;
+    }
+}
+
+std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
+    // A timer that comes due behind a fiber that computes is worth a look of its own.
+    std::int64_t next = now_ns + tick_ns_;
+    for (auto& processor : scheduler_.processors)
+        if (!processor->is_idle.load(std::memory_order_relaxed))
+            next = std::min(next, std::max(processor->timers.earliest_ns(), now_ns + tick_ns_ / 4));
+    return std::min(next, next_trace_ns_);
+}
+
+bool Monitor::watch_all(std::int64_t now_ns) {
+    bool is_busy = false;
+    if (scheduler_.config.preemption) {
+        for (std::size_t i = 0; i < watches_.size(); ++i) {
+            Processor& processor = *scheduler_.processors[i];
+            if (processor.is_idle.load(std::memory_order_relaxed)) continue;
+            is_busy = true;
+            watch(processor, watches_[i], now_ns);
+        }
+        is_busy = watch_detached(now_ns) || is_busy;
+    }
+    return is_busy;
+}
+
+Monitor::Waiting Monitor::who_waits(const Processor& processor, std::int64_t now_ns) const {
+    if (!processor.queue.is_empty() || !scheduler_.global.is_empty() || !scheduler_.returning.is_empty() ||
+        processor.timers.earliest_ns() <= now_ns || processor.ring.has_completions() || processor.ring.has_unsubmitted() ||
+        processor.has_cancels.load(std::memory_order_relaxed))
+        return Waiting::woken;
+    return scheduler_.preempted.is_empty() ? Waiting::nobody : Waiting::computing;
+}
+
+void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
+    const std::uint64_t word = processor.word.load();
+    const std::uint32_t slices = processor.slices.load(std::memory_order_relaxed);
+    Worker* worker = processor.worker.load(std::memory_order_relaxed);
+    if (slices != last.slices || worker != last.worker) {
+        const std::int64_t began = processor.slice_began_ns.exchange(0, std::memory_order_relaxed);
+        last = {slices, began != 0 ? began : now_ns, worker, -1};
+        if (began == 0) return;
+    }
+    const Waiting waiting = who_waits(processor, now_ns);
+    if (scheduler_.is_stopping() && ProcessorWord::is_user(word)) {
+        take(processor, word, last, now_ns);
+        return;
+    }
+    if (waiting == Waiting::nobody) return;
+    const std::int64_t allowed = waiting == Waiting::woken ? quantum_ns_ / 4 : quantum_ns_;
+    if (last.cpu_ns < 0) last.cpu_ns = os::cpu_time_ns(worker->thread);
+    if (now_ns - last.since_ns < allowed) return;
+    if (ProcessorWord::is_user(word))
+        take(processor, word, last, now_ns);
+    else
+        processor.is_overdue.store(true, std::memory_order_relaxed);
+}
+
+void Monitor::take(Processor& processor, std::uint64_t seen, Watch& last, std::int64_t now_ns) {
+    Worker* old = processor.worker.load(std::memory_order_relaxed);
+    Worker* spare = scheduler_.is_stopping() ? nullptr : scheduler_.take_spare();
+    if (!spare && !scheduler_.is_stopping()) {
+        no_spare.add();
+        return;
+    }
+    const ProcessorWord::Ticket ticket = processor.word.take(seen);
+    if (ticket == 0) {
+        if (spare) scheduler_.put_spare(*spare);
+        return;
+    }
+    taken.add();
+    if (spare) spare->give(processor, ticket);
+    const std::int64_t cpu = os::cpu_time_ns(old->thread);
+    const bool computes = last.cpu_ns >= 0 && cpu - last.cpu_ns >= k_busy_ns;
+    detached_.push_back({old, cpu, now_ns, tick_ns_, old->refusals.load(std::memory_order_relaxed)});
+    if (computes && scheduler_.idle.count() == 0) {
+        signals.add();
+        signal_worker(*old, preempt_signal(scheduler_.config));
+        detached_.back().next_signal_ns = now_ns + tick_ns_;
+    }
+}
+
+bool Monitor::watch_detached(std::int64_t now_ns) {
+    bool any_computes = false;
+    std::erase_if(detached_, [&](Detached& detached) {
+        Worker& worker = *detached.worker;
+        if (!worker.is_detached()) {
+            os::ask_for_slice(worker.thread_id, k_worker_slice_ns);
+            return true;
+        }
+        const std::int64_t cpu = os::cpu_time_ns(worker.thread);
+        const bool computes = cpu - detached.cpu_ns >= k_busy_ns;
+        detached.cpu_ns = cpu;
+        if (!computes) return false;
+        any_computes = true;
+        // It may not be stopped here, so the kernel shares the CPUs out: it must not get in the way of short work. Before
+        // it has refused it keeps a short slice, or it would wait long for the CPU it needs to stop itself.
+        if (const std::uint32_t refusals = worker.refusals.load(std::memory_order_relaxed); refusals != detached.refusals) {
+            detached.refusals = refusals;
+            os::ask_for_slice(worker.thread_id, k_hog_slice_ns);
+        }
+        // With a processor idle it disturbs nobody, and is not missed by anybody.
+        if (now_ns < detached.next_signal_ns || (scheduler_.idle.count() != 0 && !scheduler_.is_stopping())) return false;
+        signals.add();
+        signal_worker(worker, preempt_signal(scheduler_.config));
+        detached.next_signal_ns = now_ns + detached.pause_ns;
+        detached.pause_ns = std::min(detached.pause_ns * 2, k_longest_pause_ns);
+        return false;
+    });
+    return any_computes;
+}
+
+void Monitor::trace(std::int64_t now_ns) {
+    next_trace_ns_ = now_ns + scheduler_.config.schedtrace.count();
+    print_trace(scheduler_, (now_ns - started_ns_) / 1'000'000);
+}
+
+}  // namespace reeve::sched

@@ -1,0 +1,95 @@
+// Monitor: the watching OS thread. It ends slices that are too long, when somebody waits.
+//
+// Idea. Go's sysmon, with two differences: it takes the processor itself, by compare-exchange, whatever the thread is
+// doing (computing, blocked in the kernel, in a page fault), and it looks into the processors' rings, whose completions
+// are memory. At each tick, for every processor whose holder has been in user code since the last tick:
+//
+//   1  somebody waits who was woken (local or global queue, due timer, completion): take it after a quarter quantum;
+//      only fibers that compute wait: after a quantum; nobody: leave it alone;
+//   2  a spare worker gets the processor and goes on with its queue; the old one is detached;
+//   3  a detached thread whose CPU clock advances is asked to stop by signal (preempt.hpp), again and again with growing
+//      pauses while it refuses; one that sleeps in the kernel is never signalled.
+//
+// A holder that is in the runtime is marked overdue instead and gives up at the next exit.
+//
+// The monitor sleeps for good when nothing has run for some ticks; a worker that wakes up wakes it. It also prints the
+// REEVE_SCHEDTRACE line and, asked by SIGQUIT, the dump.
+//
+// Callers: wake_if_asleep, request_dump: any thread, the latter signal-safe. The rest: the scheduler.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <pthread.h>
+#include <vector>
+
+#include "runtime/os/futex.hpp"
+#include "runtime/sched/counters.hpp"
+#include "runtime/sched/processor_word.hpp"
+
+namespace reeve::sched {
+
+struct Processor;
+class Scheduler;
+class Worker;
+
+class Monitor {
+public:
+    explicit Monitor(Scheduler& scheduler);
+
+    void start();
+    void stop();
+
+    void wake_if_asleep() {
+        if (is_asleep_.load(std::memory_order_seq_cst)) parker_.wake();
+    }
+    void request_dump() {
+        dump_is_wanted_.store(true, std::memory_order_release);
+        parker_.wake();
+    }
+
+    Counter ticks;        // times it looked
+    Counter taken;        // processors taken
+    Counter signals;      // signals sent to threads that computed without a processor
+    Counter no_spare;     // processors not taken because there was no thread to give them to
+
+private:
+    struct Watch {  // what was seen of a processor at the last tick
+        std::uint32_t slices = 0;
+        std::int64_t since_ns = 0;
+        Worker* worker = nullptr;
+        std::int64_t cpu_ns = -1;  // of the worker, when its slice was first seen to last
+    };
+    struct Detached {
+        Worker* worker;
+        std::int64_t cpu_ns;
+        std::int64_t next_signal_ns;
+        std::int64_t pause_ns;
+        std::uint32_t refusals;
+    };
+    enum class Waiting { nobody, computing, woken };
+
+    void main();
+    [[nodiscard]] bool watch_all(std::int64_t now_ns);  // false: nothing runs
+    void watch(Processor& processor, Watch& last, std::int64_t now_ns);
+    void take(Processor& processor, std::uint64_t seen, Watch& last, std::int64_t now_ns);
+    bool watch_detached(std::int64_t now_ns);
+    [[nodiscard]] Waiting who_waits(const Processor& processor, std::int64_t now_ns) const;
+    [[nodiscard]] std::int64_t next_look_ns(std::int64_t now_ns) const;
+    void trace(std::int64_t now_ns);
+
+    Scheduler& scheduler_;
+    const std::int64_t quantum_ns_;
+    const std::int64_t tick_ns_;
+    pthread_t thread_{};
+    os::Parker parker_;
+    std::atomic<bool> is_asleep_{false};
+    std::atomic<bool> is_stopping_{false};
+    std::atomic<bool> dump_is_wanted_{false};
+    std::vector<Watch> watches_;
+    std::vector<Detached> detached_;
+    std::int64_t next_trace_ns_ = 0;
+    std::int64_t started_ns_ = 0;
+};
+
+}  // namespace reeve::sched

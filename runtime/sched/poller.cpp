@@ -1,0 +1,105 @@
+#include "runtime/sched/poller.hpp"
+
+#include <cerrno>
+
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/processor.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace reeve::sched {
+namespace {
+
+void queue_request(Operation& operation, os::Request request) {
+    operation.processor = current_worker()->processor();
+    request.user_data = reinterpret_cast<std::uint64_t>(&operation);
+    operation.processor->ring.push(request);
+}
+
+// The ring belongs to the holder of its processor. If that is somebody else, he is asked; a holder that computes will be
+// made to look by the monitor, which counts has_cancels as work that waits.
+void request_cancel(Operation& operation) {
+    Processor& owner = *operation.processor;
+    if (current_worker()->processor() == &owner) {
+        owner.ring.push({.opcode = os::Opcode::cancel, .user_data = reinterpret_cast<std::uint64_t>(&operation)});
+        return;
+    }
+    {
+        SpinGuard guard(owner.cancels_lock);
+        owner.cancels.push_back(operation);
+    }
+    owner.has_cancels.store(true, std::memory_order_seq_cst);  // pairs with is_idle in Worker::sleep
+    if (owner.is_idle.load(std::memory_order_seq_cst)) owner.ring.wake();
+}
+
+void withdraw_cancel(Operation& operation) {
+    SpinGuard guard(operation.processor->cancels_lock);
+    if (operation.is_linked) operation.processor->cancels.remove(operation);
+}
+
+// Cancels, and waits for the completion however long it takes: the kernel may write to the buffer until then.
+void cancel_and_wait(Operation& operation, const char* reason) {
+    request_cancel(operation);
+    Waiter waiter(reason, Cancellable::no);
+    bool done;
+    {
+        SpinGuard guard(operation.lock);
+        done = operation.done;
+        operation.waiter = &waiter;
+        operation.on_done = nullptr;
+    }
+    if (done && waiter.claim(Outcome::ready)) waiter.ready();
+    (void)waiter.park(Deadline::never());
+    withdraw_cancel(operation);
+}
+
+}  // namespace
+
+std::int32_t perform(const os::Request& request, Deadline deadline, const char* reason) {
+    Waiter waiter(reason);
+    if (waiter.is_over()) return (void)waiter.park(deadline), -ECANCELED;
+    Operation operation;
+    operation.waiter = &waiter;
+    queue_request(operation, request);
+    const Outcome outcome = waiter.park(deadline);
+    if (outcome == Outcome::ready) return operation.result;
+    cancel_and_wait(operation, reason);
+    // It may have finished just before it could be cancelled: then what it did counts.
+    if (operation.result != -ECANCELED && operation.result != -EINTR) return operation.result;
+    return outcome == Outcome::timed_out ? -ETIME : -ECANCELED;
+}
+
+void watch(Operation& operation, os::Request request) { queue_request(operation, request); }
+
+void unwatch(Operation& operation) {
+    bool done;
+    {
+        SpinGuard guard(operation.lock);
+        done = operation.done;
+        operation.on_done = nullptr;
+    }
+    if (!done) cancel_and_wait(operation, "letting go of a poll");
+}
+
+void complete(const os::Completion& completion) {
+    auto& operation = *reinterpret_cast<Operation*>(completion.user_data);
+    Waiter* woken = nullptr;
+    {
+        SpinGuard guard(operation.lock);
+        operation.result = completion.result;
+        operation.done = true;
+        if (operation.on_done)
+            operation.on_done(operation);
+        else if (operation.waiter && operation.waiter->claim(Outcome::ready))
+            woken = operation.waiter;
+    }
+    if (woken) woken->ready();
+}
+
+void cancel_pending(Processor& processor) {
+    processor.has_cancels.store(false, std::memory_order_seq_cst);
+    SpinGuard guard(processor.cancels_lock);
+    while (Operation* operation = processor.cancels.pop_front())
+        processor.ring.push({.opcode = os::Opcode::cancel, .user_data = reinterpret_cast<std::uint64_t>(operation)});
+}
+
+}  // namespace reeve::sched

@@ -1,0 +1,39 @@
+// Stopping a fiber that computes: the signal handler and what it may do.
+//
+// Idea. The processor has been taken already, without a signal (monitor.cpp); the signal only keeps the number of busy
+// threads bounded. The handler parks the thread where it stands, with its fiber, in the queue of the preempted; when a
+// processor comes the handler returns and the code goes on as after any interrupt. Nothing is switched under the fiber's
+// feet: locks, thread-locals, errno, exceptions in flight stay with their thread. (KLT-switching, Shiina et al., PPoPP 2021,
+// without its free-running timers.)
+//
+// The handler does nothing but look at its own worker, push one node with a compare-exchange, and sleep in a futex: no
+// allocation, no lock, no C++ runtime. Code it interrupted may hold any lock of any library, but none of the runtime
+// (Worker's I2).
+//
+// Where a thread is not parked, because others would wait for it: in a library (libc, loader, libstdc++, OpenSSL ...) or
+// called from one, just after a system call instruction, on a stack that is not its fiber's. A wrong answer costs latency,
+// never correctness: the thread runs on without a processor and is asked again.
+#pragma once
+
+#include <pthread.h>
+
+namespace reeve {
+struct Config;
+}
+
+namespace reeve::sched {
+
+class Worker;
+
+// Installs the handlers (preemption, stack overflow); idempotent. A handler that was there before is called for signals
+// that are not ours.
+void install_preemption(const Config& config);
+[[nodiscard]] int preempt_signal(const Config& config);
+
+// Reads anew which parts of the address space are library code. Not signal-safe; call after dlopen.
+void note_libraries();
+
+// Asks a detached worker to stop, unless it was asked already. Any thread.
+void signal_worker(Worker& worker, int signal);
+
+}  // namespace reeve::sched

@@ -1,0 +1,57 @@
+// Processor: the right to run fibers, with everything that right owns: run queue, timers, ring, stacks, counters.
+//
+// There are exactly Config::workers of them. A worker that holds one runs fibers; without one it runs at most the user
+// code of the fiber it was left with. The word says who holds it (processor_word.hpp); what is not marked otherwise is
+// touched by the holder in the runtime only (its I1).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/base/intrusive_list.hpp"
+#include "runtime/base/spin_lock.hpp"
+#include "runtime/os/ring.hpp"
+#include "runtime/sched/counters.hpp"
+#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/processor_word.hpp"
+#include "runtime/sched/run_queue.hpp"
+#include "runtime/sched/timer_heap.hpp"
+
+namespace reeve::sched {
+
+struct Operation;
+class Worker;
+
+struct alignas(64) Processor {
+    explicit Processor(unsigned number_, unsigned ring_entries) : number(number_), ring(ring_entries) {}
+
+    const unsigned number;
+    ProcessorWord word;
+    std::atomic<Worker*> worker{nullptr};      // the holder; read by the monitor
+    std::atomic<std::uint32_t> slices{0};      // fibers started or continued; read by the monitor
+    std::atomic<std::int64_t> slice_began_ns{0};  // set where a clock was read anyway; 0: unknown
+    std::atomic<bool> is_overdue{false};       // set by the monitor: end the slice at the next chance
+    std::atomic<bool> is_idle{false};          // its worker sleeps in the ring; read by the monitor
+
+    RunQueue queue;
+    TimerHeap timers;
+    os::Ring ring;
+    std::int64_t now_ns = 0;                   // the clock at the last look, for what need not be exact
+    std::uint32_t picks = 0;                   // choices made by the scheduler; drives the fairness ticks
+    std::int64_t held_ran_ns = 0;              // when a preempted fiber last got this processor
+
+    static constexpr unsigned k_cached_stacks = 64;
+    context::Stack stacks[k_cached_stacks];    // of the default size, hottest last
+    unsigned stack_count = 0;
+    std::uint64_t next_fiber_id = 0;
+    std::uint64_t last_fiber_id = 0;
+
+    // Operations to be cancelled whose request went to this ring; from any worker.
+    SpinLock cancels_lock;
+    List<Operation> cancels;
+    std::atomic<bool> has_cancels{false};
+
+    Counters counters;
+};
+
+}  // namespace reeve::sched

@@ -1,0 +1,90 @@
+// RunQueue: the bounded queue of runnable fibers that one processor owns.
+//
+// Idea. A ring with two ever-growing counters. The holder appends at tail and takes at head; thieves take up to half
+// from head in one step. When it is full, push() hands half back to its caller for the global queue. After Go's local
+// run queue; unlike it there is no "next" slot, which thieves could not reach (a known way to starve).
+//
+// Callers. push, pop: the holder of the processor. steal_into: the holder of another processor, with its own queue as
+// target. is_empty, size: anybody, a hint. Never parks, not signal-safe.
+//
+// I1  head <= tail <= head + k_capacity, as counters (they wrap; compare differences only).
+// I2  Slots in [head, tail) hold fibers in phase runnable, kept by no thread (held_by is null), each in one queue.
+//
+// Orderings. push releases tail; steal acquires it before it reads slots. Taking is a compare-exchange on head, acquire
+// and release, so that the owner's next push sees the slot free.
+//
+// Rejected. A deque popped at the owner's end: fast, but last-in-first-out starves old work.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/sched/fiber.hpp"
+
+namespace reeve::sched {
+
+class RunQueue {
+public:
+    static constexpr std::uint32_t k_capacity = 256;
+
+    // False when full.
+    [[nodiscard]] bool push(Fiber& fiber) {
+        REEVE_ASSERT(fiber.held_by == nullptr);
+        const std::uint32_t head = head_.load(std::memory_order_acquire);
+        const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+        if (tail - head >= k_capacity) return false;
+        slot(tail).store(&fiber, std::memory_order_relaxed);
+        tail_.store(tail + 1, std::memory_order_release);
+        return true;
+    }
+
+    Fiber* pop() {
+        std::uint32_t head = head_.load(std::memory_order_acquire);
+        for (;;) {
+            if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
+            Fiber* fiber = slot(head).load(std::memory_order_relaxed);
+            if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire))
+                return fiber;
+        }
+    }
+
+    // Takes the older half of this queue into `thief`, which must have room for it (it is empty when its owner steals).
+    // Returns how many were taken.
+    std::uint32_t steal_into(RunQueue& thief) {
+        std::uint32_t head = head_.load(std::memory_order_acquire);
+        for (;;) {
+            const std::uint32_t available = tail_.load(std::memory_order_acquire) - head;
+            if (available > k_capacity) {  // head moved between the two reads
+                head = head_.load(std::memory_order_acquire);
+                continue;
+            }
+            const std::uint32_t count = available - available / 2;
+            if (count == 0) return 0;
+            const std::uint32_t to = thief.tail_.load(std::memory_order_relaxed);
+            for (std::uint32_t i = 0; i < count; ++i)
+                thief.slot(to + i).store(slot(head + i).load(std::memory_order_relaxed), std::memory_order_relaxed);
+            if (head_.compare_exchange_weak(head, head + count, std::memory_order_acq_rel,
+                                            std::memory_order_acquire)) {
+                thief.tail_.store(to + count, std::memory_order_release);
+                return count;
+            }
+        }
+    }
+
+    [[nodiscard]] std::uint32_t size() const {
+        const std::uint32_t head = head_.load(std::memory_order_acquire);
+        const std::uint32_t tail = tail_.load(std::memory_order_acquire);
+        return tail - head > k_capacity ? 0 : tail - head;
+    }
+    [[nodiscard]] bool is_empty() const { return size() == 0; }
+
+private:
+    std::atomic<Fiber*>& slot(std::uint32_t index) { return slots_[index % k_capacity]; }
+
+    alignas(64) std::atomic<std::uint32_t> head_{0};
+    alignas(64) std::atomic<std::uint32_t> tail_{0};
+    std::array<std::atomic<Fiber*>, k_capacity> slots_{};
+};
+
+}  // namespace reeve::sched

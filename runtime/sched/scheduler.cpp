@@ -1,0 +1,275 @@
+// Starting and ending, in numbered steps.
+//
+// Start: 1 processors with their rings; 2 signal handlers; 3 as many workers as processors, each given one; 4 the
+// monitor. Any step that fails ends the process with a reason: nothing runs yet that could be lost.
+//
+// End (shut_down): 1 new and existing fibers are cancelled: every wait ends with `cancelled`; 2 wait for the last fiber,
+// for Config::shutdown_grace at most; 3 stop: no worker picks another fiber; those on their own stack exit; 4 the monitor
+// takes the processors of what still computes and has it stopped; 5 join the threads that ended. When fibers are left,
+// they stay where they are for ever, with everything they might touch.
+#include "runtime/sched/scheduler.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "runtime/os/thread.hpp"
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/monitor.hpp"
+#include "runtime/sched/preempt.hpp"
+
+namespace reeve::sched {
+namespace {
+
+constexpr std::uint64_t k_id_block = 1024;  // fiber ids a processor takes at once
+
+void nap() {
+    const timespec pause{0, 200'000};
+    nanosleep(&pause, nullptr);
+}
+
+// The first thing on a new fiber's stack, and the last.
+void fiber_main(void* arrived) {
+    auto* worker = static_cast<Worker*>(arrived);
+    worker->arrive();
+    Fiber& self = *worker->fiber;
+    // What switch_away() does for a fiber that continues: this one enters user code from depth 1.
+    worker->begin_user_code();
+    run_closure(self);
+    current_worker()->enter();
+    Worker::switch_away(After::ended);
+    fatal("a fiber that ended was continued");
+}
+
+}  // namespace
+
+std::atomic<Scheduler*> Scheduler::s_active{nullptr};
+
+Scheduler::Scheduler(const Config& given) : config(given), stacks(given.stack_bytes) {
+    if (config.io == Io::epoll) fatal("Config::io = epoll: this build has the io_uring engine only");
+    const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
+    for (unsigned i = 0; i < count; ++i) processors.push_back(std::make_unique<Processor>(i, config.ring_entries));
+    monitor = std::make_unique<Monitor>(*this);
+    install_preemption(config);
+    Scheduler* none = nullptr;
+    if (!s_active.compare_exchange_strong(none, this)) fatal("run() is active already: one runtime per process");
+    for (auto& processor : processors) {
+        Worker* worker = take_spare();
+        if (!worker) fatal("cannot start worker threads: check `ulimit -u` and the control group's pids.max");
+        worker->give(*processor, processor->word.renew());
+    }
+    monitor->start();
+}
+
+Scheduler::~Scheduler() {
+    Scheduler* self = this;
+    s_active.compare_exchange_strong(self, nullptr);
+}
+
+bool Scheduler::wait_for_fibers(std::int64_t deadline_ns) {
+    std::int64_t next_round_ns = 0;
+    while (live_fibers() != 0) {
+        const std::int64_t now = now_ns();
+        if (now >= deadline_ns) return false;
+        if (now >= next_round_ns) {
+            for_each_fiber([this](Fiber& fiber) {
+                if (fiber.state.cancel(FiberState::mark_cancelled)) make_runnable(fiber);
+            });
+            next_round_ns = now + 50'000'000;  // fibers that were being made slip through a round
+        }
+        nap();
+    }
+    return true;
+}
+
+bool Scheduler::shut_down() {
+    cancels_new_fibers.store(true, std::memory_order_seq_cst);
+    const bool all_ended = wait_for_fibers(now_ns() + config.shutdown_grace.count());
+    if (!all_ended)
+        warn("run: %llu fibers did not end within the grace of %lld ms after main returned; they are abandoned",
+             static_cast<unsigned long long>(live_fibers()), static_cast<long long>(config.shutdown_grace.count() / 1'000'000));
+    is_stopping_.store(true, std::memory_order_seq_cst);
+    const std::int64_t give_up_ns = now_ns() + (all_ended ? 10'000'000'000 : 100'000'000);
+    bool all_exited = false;
+    while (!all_exited && now_ns() < give_up_ns) {
+        for (auto& processor : processors) processor->ring.wake();
+        for (Worker* spare = nullptr; (spare = pop_spare());) spare->wake_to_end();
+        nap();
+        all_exited = true;
+        for_each_worker([&](Worker& worker) { all_exited = all_exited && worker.has_ended.load(std::memory_order_acquire); });
+    }
+    monitor->stop();
+    for_each_worker([](Worker& worker) {
+        if (worker.has_ended.load(std::memory_order_acquire))
+            pthread_join(worker.thread, nullptr);
+        else
+            pthread_detach(worker.thread);
+    });
+    Scheduler* self = this;
+    s_active.compare_exchange_strong(self, nullptr);
+    return all_exited;
+}
+
+std::uint64_t Scheduler::live_fibers() const {
+    // Ended first: a fiber may start and end between the two sums, never end before it started.
+    std::uint64_t ended = 0;
+    std::uint64_t started = 0;
+    for (auto& processor : processors) ended += processor->counters.fibers_ended.value();
+    std::atomic_thread_fence(std::memory_order_acquire);
+    for (auto& processor : processors) started += processor->counters.fibers_started.value();
+    return started + started_outside_.load(std::memory_order_acquire) - ended;
+}
+
+// --- fibers -----------------------------------------------------------------------------------------------------------
+
+context::StackPool& Scheduler::pool_of(std::size_t stack_bytes) {
+    SpinGuard guard(other_pools_lock_);
+    auto& pool = other_pools_[stack_bytes];
+    if (!pool) pool = std::make_unique<context::StackPool>(stack_bytes);
+    return *pool;
+}
+
+context::Stack Scheduler::take_stack(Processor* processor) {
+    context::Stack stack;
+    if (!processor) {
+        stacks.take(&stack, 1);
+        return stack;
+    }
+    if (processor->stack_count == 0)
+        processor->stack_count = static_cast<unsigned>(stacks.take(processor->stacks, Processor::k_cached_stacks / 2));
+    if (processor->stack_count == 0) return stack;
+    return processor->stacks[--processor->stack_count];
+}
+
+Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::size_t closure_bytes,
+                         std::size_t alignment) {
+    Worker* worker = current_worker();
+    Processor* processor = worker ? worker->processor() : nullptr;
+    context::StackPool* pool = &stacks;
+    context::Stack stack;
+    if (stack_bytes == 0 || stack_bytes == config.stack_bytes) {
+        stack = take_stack(processor);
+    } else {
+        pool = &pool_of(stack_bytes);
+        pool->take(&stack, 1);
+    }
+    if (!stack) return nullptr;
+
+    Fiber& fiber = *Fiber::of(stack);
+    fiber.is_fiber = true;
+    fiber.state.reset(cancels_new_fibers.load(std::memory_order_relaxed));
+    fiber.holds_hook = false;
+    fiber.next = nullptr;
+    fiber.held_by = nullptr;
+    fiber.exceptions = {};
+    fiber.saved_errno = 0;
+    fiber.reason = "";
+    fiber.pool = pool;
+    fiber.stack = stack;
+    const std::size_t length = std::min(name.size(), Fiber::k_name_bytes - 1);
+    if (length != 0) memcpy(fiber.name, name.data(), length);
+    fiber.name[length] = '\0';
+    if (processor) {
+        if (processor->next_fiber_id == processor->last_fiber_id) {
+            processor->next_fiber_id = outside_id_.fetch_add(k_id_block, std::memory_order_relaxed);
+            processor->last_fiber_id = processor->next_fiber_id + k_id_block;
+        }
+        fiber.id = processor->next_fiber_id++;
+        fiber.since_ns = processor->now_ns;
+        processor->counters.fibers_started.add();
+    } else {
+        fiber.id = outside_id_.fetch_add(1, std::memory_order_relaxed);
+        fiber.since_ns = now_ns();
+        started_outside_.fetch_add(1, std::memory_order_release);
+    }
+    auto below = reinterpret_cast<std::uintptr_t>(&fiber) - closure_bytes;
+    below &= ~(std::max<std::uintptr_t>(alignment, 16) - 1);
+    fiber.closure = reinterpret_cast<void*>(below);
+    context::prepare(fiber.side, stack.bottom, reinterpret_cast<std::byte*>(below), fiber_main);
+    return &fiber;
+}
+
+void Scheduler::start(Fiber& fiber) { make_runnable(fiber); }
+
+void Scheduler::make_runnable(Fiber& fiber) {
+    fiber.phase.store(Phase::runnable, std::memory_order_release);
+    Worker* worker = current_worker();
+    Processor* mine = worker && worker->depth() > 0 ? worker->processor() : nullptr;
+    if (!mine || !mine->queue.push(fiber)) global.push(fiber);
+    notify_work();
+}
+
+void Scheduler::requeue(Processor& processor, Fiber& fiber) {
+    fiber.phase.store(Phase::runnable, std::memory_order_release);
+    if (!processor.queue.push(fiber)) global.push(fiber);
+}
+
+void Scheduler::recycle(Processor& processor, Fiber& fiber) {
+    context::retire(fiber.side);
+    const context::Stack stack = fiber.stack;
+    context::StackPool* pool = fiber.pool;
+    fiber.phase.store(Phase::free, std::memory_order_release);
+    processor.counters.fibers_ended.add();
+    if (pool != &stacks) {
+        pool->give(&stack, 1);
+        return;
+    }
+    if (processor.stack_count == Processor::k_cached_stacks) {
+        constexpr unsigned k_half = Processor::k_cached_stacks / 2;  // the colder half
+        stacks.give(processor.stacks, k_half);
+        std::copy(processor.stacks + k_half, processor.stacks + Processor::k_cached_stacks, processor.stacks);
+        processor.stack_count = k_half;
+    }
+    processor.stacks[processor.stack_count++] = stack;
+}
+
+void Scheduler::notify_work() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // Idle's O1: between (a) and (b)
+    if (idle.count() == 0 || idle.searching() != 0) return;
+    Processor* processor = idle.pop();
+    if (!processor) return;
+    idle.begin_search();
+    processor->ring.wake();
+}
+
+// --- threads ----------------------------------------------------------------------------------------------------------
+
+Worker* Scheduler::pop_spare() {
+    SpinGuard guard(spares_lock_);
+    Worker* worker = spares_;
+    if (worker) spares_ = worker->next_spare;
+    return worker;
+}
+
+Worker* Scheduler::take_spare() {
+    if (Worker* worker = pop_spare()) return worker;
+    if (thread_count() >= config.max_threads) {
+        if (!cap_was_reported_.exchange(true))
+            warn("the cap of %u threads is reached (Config::max_threads, REEVE_MAX_THREADS): fibers that compute or "
+                 "block in the kernel now delay others", config.max_threads);
+        return nullptr;
+    }
+    const unsigned number = thread_count_.fetch_add(1, std::memory_order_relaxed);
+    auto worker = std::make_unique<Worker>(*this, number);
+    char name[16];
+    snprintf(name, sizeof name, "reeve-%u", number);
+    const int error = os::start_thread(
+        worker->thread, name, preempt_signal(config), [](void* raw) { static_cast<Worker*>(raw)->main(); }, worker.get());
+    if (error != 0) {
+        thread_count_.fetch_sub(1, std::memory_order_relaxed);
+        if (!cap_was_reported_.exchange(true))
+            warn("cannot start another thread (errno %d): check `ulimit -u` and the control group's pids.max", error);
+        return nullptr;
+    }
+    SpinGuard guard(workers_lock_);
+    workers_.push_back(std::move(worker));
+    return workers_.back().get();
+}
+
+void Scheduler::put_spare(Worker& worker) {
+    SpinGuard guard(spares_lock_);
+    worker.next_spare = spares_;
+    spares_ = &worker;
+}
+
+}  // namespace reeve::sched

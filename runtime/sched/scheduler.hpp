@@ -1,0 +1,114 @@
+// Scheduler: the whole. It owns processors, workers, the queues that belong to no processor, and the stacks; it makes
+// fibers and makes them runnable; it starts and ends in numbered steps (scheduler.cpp).
+//
+// One is active per process at a time (run() sees to it). Methods say who may call them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/spin_lock.hpp"
+#include "runtime/config.hpp"
+#include "runtime/context/stack.hpp"
+#include "runtime/os/futex.hpp"
+#include "runtime/sched/global_queue.hpp"
+#include "runtime/sched/idle.hpp"
+#include "runtime/sched/processor.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace reeve::sched {
+
+class Monitor;
+
+class Scheduler {
+public:
+    explicit Scheduler(const Config& config);
+    ~Scheduler();
+    Scheduler(const Scheduler&) = delete;
+    Scheduler& operator=(const Scheduler&) = delete;
+
+    // The one that run() has active, or null. Any thread; signal-safe.
+    static Scheduler* active() { return s_active.load(std::memory_order_acquire); }
+
+    // Ends everything; a plain thread. True: all fibers ended and all threads were joined. False: some did not in
+    // Config::shutdown_grace; they are stopped where they are and their memory must not be freed.
+    bool shut_down();
+
+    // --- fibers; any thread (workers: in the runtime)
+    // A new fiber with room for a closure on its stack, unpublished; null when memory or address space is exhausted.
+    Fiber* create(std::string_view name, std::size_t stack_bytes, std::size_t closure_bytes, std::size_t alignment);
+    void start(Fiber& fiber);
+    // Puts a fiber that nobody else holds on a run queue and wakes a processor for it if need be.
+    void make_runnable(Fiber& fiber);
+    // A worker in the runtime only: to the end of the local queue, waking nobody.
+    void requeue(Processor& processor, Fiber& fiber);
+    void recycle(Processor& processor, Fiber& fiber);
+
+    // Wakes an idle processor if there is one and nobody searches. Call after work was published.
+    void notify_work();
+
+    // --- threads
+    // A worker without processor or fiber, waiting to be given one: from the list, or a new thread. Null at the cap or
+    // when the kernel refuses. Any thread, not in a handler.
+    Worker* take_spare();
+    void put_spare(Worker& worker);
+    Worker* pop_spare();  // from the list only
+    [[nodiscard]] unsigned thread_count() const { return thread_count_.load(std::memory_order_relaxed); }
+
+    [[nodiscard]] bool is_stopping() const { return is_stopping_.load(std::memory_order_acquire); }
+    [[nodiscard]] std::uint64_t live_fibers() const;
+
+    // Every fiber there is, while it may change: for the dump and for shutting down.
+    template <class Visitor>
+    void for_each_fiber(Visitor visit) {
+        auto visit_stack = [&](const context::Stack& stack) {
+            Fiber& fiber = *Fiber::of(stack);
+            if (fiber.phase.load(std::memory_order_acquire) != Phase::free) visit(fiber);
+        };
+        stacks.for_each(visit_stack);
+        SpinGuard guard(other_pools_lock_);
+        for (auto& [bytes, pool] : other_pools_) pool->for_each(visit_stack);
+    }
+    template <class Visitor>
+    void for_each_worker(Visitor visit) {
+        SpinGuard guard(workers_lock_);
+        for (auto& worker : workers_) visit(*worker);
+    }
+
+    const Config config;
+    context::StackPool stacks;
+    std::vector<std::unique_ptr<Processor>> processors;
+    GlobalQueue global;
+    HeldQueue returning;   // first: they were kept waiting by the kernel
+    HeldQueue preempted;   // second, with a guaranteed share
+    Idle idle;
+    std::unique_ptr<Monitor> monitor;
+    std::atomic<bool> cancels_new_fibers{false};
+
+private:
+    context::StackPool& pool_of(std::size_t stack_bytes);
+    context::Stack take_stack(Processor* processor);
+    bool wait_for_fibers(std::int64_t deadline_ns);
+
+    static std::atomic<Scheduler*> s_active;
+
+    SpinLock other_pools_lock_;
+    std::map<std::size_t, std::unique_ptr<context::StackPool>> other_pools_;
+
+    SpinLock workers_lock_;
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::atomic<unsigned> thread_count_{0};
+    std::atomic<bool> cap_was_reported_{false};
+    SpinLock spares_lock_;
+    Worker* spares_ = nullptr;
+
+    std::atomic<bool> is_stopping_{false};
+    std::atomic<std::uint64_t> started_outside_{0};  // fibers started by plain threads
+    std::atomic<std::uint64_t> outside_id_{1};
+};
+
+}  // namespace reeve::sched

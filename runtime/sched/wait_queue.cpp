@@ -1,0 +1,102 @@
+#include "runtime/sched/wait_queue.hpp"
+
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace reeve::sched {
+namespace {
+
+Parkable& current_parkable() {
+    Worker* worker = current_worker();
+    if (worker && worker->fiber) return *worker->fiber;
+    return current_thread_parkable();
+}
+
+void schedule(Parkable& who) {
+    if (who.is_fiber)
+        Scheduler::active()->make_runnable(static_cast<Fiber&>(who));
+    else
+        static_cast<ThreadParkable&>(who).parker.wake();
+}
+
+void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadline) {
+    if (thread.state.leave()) return;
+    while (!thread.parker.park_until(deadline.ns())) {
+        // Nobody claimed it in time: this thread does. If somebody did at the last moment, his ready() wakes it.
+        if (thread.state.claim(epoch, Outcome::timed_out)) {
+            (void)thread.state.ready();
+            return;
+        }
+        deadline = Deadline::never();
+    }
+}
+
+void park_fiber(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const char* reason) {
+    if (fiber.holds_hook) [[unlikely]] {
+        fiber.holds_hook = false;
+        fiber.on_park(fiber.hook);
+    }
+    if (fiber.state.is_ready()) return;
+    Processor& processor = *current_worker()->processor();
+    fiber.reason = reason;
+    fiber.since_ns = processor.now_ns;
+    fiber.phase.store(Phase::parked, std::memory_order_relaxed);
+    if (deadline.is_never()) {
+        Worker::switch_away(After::parked);
+        return;
+    }
+    Timer timer{.who = &fiber, .epoch = epoch, .when_ns = deadline.ns()};
+    processor.timers.arm(timer);
+    Worker::switch_away(After::parked);
+    timer.heap->disarm(timer);
+}
+
+}  // namespace
+
+Entry::Entry() {
+    if (Worker* worker = current_worker()) worker->enter();
+}
+
+Entry::~Entry() {
+    Worker* worker = current_worker();
+    if (!worker) return;
+    if (worker->depth() == 1 && worker->processor()->is_overdue.load(std::memory_order_relaxed)) [[unlikely]] {
+        worker->processor()->counters.yields_overdue.add();
+        Worker::switch_away(After::yielded);
+        worker = current_worker();
+    }
+    worker->leave();
+}
+
+Waiter::Waiter(const char* reason, Cancellable cancellable)
+    : who_(current_parkable()), epoch_(who_.state.open(cancellable == Cancellable::yes)), reason_(reason) {}
+
+Outcome Waiter::park(Deadline deadline) {
+    if (who_.is_fiber)
+        park_fiber(static_cast<Fiber&>(who_), epoch_, deadline, reason_);
+    else if (!who_.state.is_ready())
+        park_thread(static_cast<ThreadParkable&>(who_), epoch_, deadline);
+    return who_.state.outcome();
+}
+
+bool Waiter::is_over() const { return who_.state.is_ready(); }
+
+bool Waiter::claim(Outcome outcome) { return who_.state.claim(epoch_, outcome); }
+
+void Waiter::ready() {
+    Parkable& who = who_;  // the waiter itself may be gone once it is ready
+    if (who.state.ready()) schedule(who);
+}
+
+Error error_of(Outcome outcome, const char* operation) {
+    switch (outcome) {
+        case Outcome::timed_out: return Error(Errc::timed_out, operation);
+        case Outcome::closed: return Error(Errc::closed, operation);
+        case Outcome::cancelled: return Error(Errc::cancelled, operation);
+        default: fatal("%s: a wait ended with outcome %d, which is no error", operation, static_cast<int>(outcome));
+    }
+}
+
+}  // namespace reeve::sched

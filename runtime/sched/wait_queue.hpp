@@ -1,0 +1,104 @@
+// Waiter, WaitQueue: the only way to park.
+//
+// Idea. A Waiter is one wait of the calling fiber (or plain OS thread), on its own stack. Making it opens the wait; it
+// may then be put into any number of queues, timers or kernel requests; park() gives the processor away until somebody
+// has claimed the wait and made it ready. Whoever claims may hand something over through `slot` before ready().
+//
+//   Waiter waiter("channel recv");          // under Entry: in the runtime
+//   { lock; queue.push(waiter); unlock; }
+//   Outcome outcome = waiter.park(deadline);
+//   if (outcome != Outcome::ready) { lock; queue.remove_if_linked(waiter); unlock; }
+//
+// Callers. Waiter: fibers and plain threads, inside an Entry, never while a SpinLock is held. WaitQueue: under the lock
+// of the object it belongs to. Not signal-safe.
+//
+// I1  Every opened Waiter is parked exactly once.
+// I2  A waiter is linked in a queue only while that queue's lock says so; it never goes away linked.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/base/intrusive_list.hpp"
+#include "runtime/base/result.hpp"
+#include "runtime/base/time.hpp"
+#include "runtime/sched/fiber_state.hpp"
+
+namespace reeve::sched {
+
+struct Parkable;
+
+// "In the runtime", for the length of a scope: the processor cannot be taken and the fiber is not stopped. Entering is
+// where a worker learns that its processor was taken, and waits for another. Leaving is where a slice that is over ends.
+// Nests; free of effect on plain threads. After anything that parks the worker may have changed, the Entry holds on.
+class [[nodiscard]] Entry {
+public:
+    Entry();
+    ~Entry();
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+};
+
+enum class Cancellable : bool { no, yes };
+
+class Waiter : public ListNode<Waiter> {
+public:
+    // `reason`: what is waited for, a string constant, for the dump.
+    explicit Waiter(const char* reason, Cancellable cancellable = Cancellable::yes);
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+
+    // Waiter's side. Returns once the wait is over: ready or closed (as the claimer said), timed_out, cancelled.
+    Outcome park(Deadline deadline);
+
+    // The wait was over when it was opened: the fiber is cancelled.
+    [[nodiscard]] bool is_over() const;
+
+    // Waker's side. claim() may fail (timed out, cancelled, claimed by another); the winner hands over what it has to
+    // and calls ready(), after which the waiter may be gone.
+    [[nodiscard]] bool claim(Outcome outcome);
+    void ready();
+
+    void* slot = nullptr;  // where the claimer finds or leaves the value; the owner of the queue says what it means
+
+private:
+    Parkable& who_;
+    FiberState::Epoch epoch_;
+    const char* reason_;
+};
+
+class WaitQueue {
+public:
+    void push(Waiter& waiter) { list_.push_back(waiter); }
+    [[nodiscard]] bool is_empty() const { return list_.is_empty(); }
+
+    // The oldest waiter whose wait could be claimed, unlinked, or null. The caller must call ready() on it.
+    Waiter* claim_first(Outcome outcome = Outcome::ready) {
+        while (Waiter* waiter = list_.pop_front())
+            if (waiter->claim(outcome)) return waiter;
+        return nullptr;
+    }
+    void remove_if_linked(Waiter& waiter) {
+        if (waiter.is_linked) list_.remove(waiter);
+    }
+
+private:
+    List<Waiter> list_;
+};
+
+// Several claimed waiters, to be made ready once the lock is released. Unlinked waiters keep their list node, so no
+// memory is needed.
+class ReadyList {
+public:
+    void add(Waiter& waiter) { list_.push_back(waiter); }
+    void ready_all() {
+        while (Waiter* waiter = list_.pop_front()) waiter->ready();
+    }
+
+private:
+    List<Waiter> list_;
+};
+
+// The error an outcome other than ready stands for.
+[[nodiscard]] Error error_of(Outcome outcome, const char* operation);
+
+}  // namespace reeve::sched

@@ -1,0 +1,309 @@
+#include "runtime/sched/worker.hpp"
+
+#include <cerrno>
+
+#include "runtime/os/thread.hpp"
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/fiber.hpp"
+#include "runtime/sched/monitor.hpp"
+#include "runtime/sched/poller.hpp"
+#include "runtime/sched/processor.hpp"
+#include "runtime/sched/scheduler.hpp"
+
+namespace reeve::sched {
+namespace {
+
+// Every so many choices the scheduler looks at the kernel's completions and the clock even when there are runnable
+// fibers: at 100 ns a switch that is every 3 us, at 10 us a request every 0.3 ms.
+constexpr std::uint32_t k_poll_interval = 32;  // the global queue goes first then, so that friends cannot starve it
+// While others keep a processor busy, a preempted fiber gets it at least every so many quanta.
+constexpr std::int64_t k_held_share = 4;
+
+[[gnu::noinline]] int* errno_location_of_thread() { return &errno; }
+
+}  // namespace
+
+// --- entering and leaving ---------------------------------------------------------------------------------------------
+
+bool Worker::try_claim() {
+    Processor* mine = processor();
+    return mine && mine->word.enter(ticket_.load(std::memory_order_relaxed));
+}
+
+void Worker::leave() {
+    const unsigned depth = depth_.load(std::memory_order_relaxed);
+    if (depth == 1) {
+        processor()->word.leave(ticket_.load(std::memory_order_relaxed));
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
+    }
+    depth_.store(depth - 1, std::memory_order_relaxed);
+}
+
+bool Worker::is_detached() const {
+    if (is_waiting_.load(std::memory_order_acquire)) return false;
+    Processor* last = processor();
+    return !last || !last->word.is_held_by(ticket_.load(std::memory_order_relaxed));
+}
+
+// The caller's processor is gone: stand in line, with the fiber, and sleep.
+void Worker::attach() {
+    is_waiting_.store(true, std::memory_order_relaxed);
+    processor_.store(nullptr, std::memory_order_relaxed);
+    fiber->held_by = this;
+    fiber->reason = "a processor, after blocking";
+    fiber->phase.store(Phase::runnable, std::memory_order_relaxed);
+    scheduler.returning.push(*fiber);
+    scheduler.notify_work();
+    wait_for_processor();
+}
+
+void Worker::park_preempted() {
+    is_waiting_.store(true, std::memory_order_relaxed);
+    processor_.store(nullptr, std::memory_order_relaxed);
+    fiber->held_by = this;
+    fiber->phase.store(Phase::preempted, std::memory_order_relaxed);
+    scheduler.preempted.push(*fiber);
+    wait_for_processor();
+    processor()->slice_began_ns.store(now_ns(), std::memory_order_relaxed);
+    processor()->word.leave(ticket_.load(std::memory_order_relaxed));
+}
+
+void Worker::wait_for_processor() {
+    do parker_.park();
+    while (!processor());
+    fiber->held_by = nullptr;
+    fiber->phase.store(Phase::running, std::memory_order_relaxed);
+    processor()->slices.store(processor()->slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    processor()->is_overdue.store(false, std::memory_order_relaxed);
+}
+
+void Worker::give(Processor& processor, ProcessorWord::Ticket ticket) {
+    processor.worker.store(this, std::memory_order_relaxed);
+    ticket_.store(ticket, std::memory_order_relaxed);
+    processor_.store(&processor, std::memory_order_relaxed);
+    is_waiting_.store(false, std::memory_order_release);
+    parker_.wake();
+}
+
+void Worker::detach() {
+    REEVE_ASSERT(depth() == 1);
+    Worker* spare = scheduler.take_spare();
+    if (!spare) {  // at the cap: keep the processor; the monitor cannot take it either
+        leave();
+        return;
+    }
+    Processor& given = *processor();
+    processor_.store(nullptr, std::memory_order_relaxed);
+    spare->give(given, given.word.renew());
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
+    depth_.store(0, std::memory_order_relaxed);
+}
+
+// --- switching --------------------------------------------------------------------------------------------------------
+
+void Worker::load(Fiber& next) {
+    fiber = &next;
+    next.phase.store(Phase::running, std::memory_order_relaxed);
+    *exceptions_ = next.exceptions;
+    *errno_location_ = next.saved_errno;
+    Processor& mine = *processor();
+    mine.slices.store(mine.slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    mine.is_overdue.store(false, std::memory_order_relaxed);
+    mine.counters.switches.add();
+}
+
+void Worker::switch_away(After after) {
+    Worker& worker = *current_worker();
+    Processor& mine = *worker.processor();
+    Fiber& self = *worker.fiber;
+    const unsigned depth = worker.depth();
+    self.exceptions = *worker.exceptions_;
+    self.saved_errno = *worker.errno_location_;
+    worker.left_ = &self;
+    worker.after_ = after;
+
+    Fiber* next = nullptr;
+    if (++mine.picks % k_poll_interval != 0) next = mine.queue.pop();
+    context::Side* to = &worker.scheduler_side_;
+    if (next) {
+        worker.load(*next);
+        to = &next->side;
+    } else {
+        worker.fiber = nullptr;
+    }
+    auto* arrived = static_cast<Worker*>(context::jump(self.side, *to, &worker, after == After::ended));
+    arrived->arrive();
+    arrived->depth_.store(depth, std::memory_order_relaxed);
+}
+
+void Worker::arrive() {
+    Fiber* left = left_;
+    if (!left) return;
+    left_ = nullptr;
+    Processor& mine = *processor();
+    switch (after_) {
+        case After::yielded: scheduler.requeue(mine, *left); break;
+        case After::parked:
+            mine.counters.parks.add();
+            if (left->state.leave()) scheduler.make_runnable(*left);
+            break;
+        case After::ended: scheduler.recycle(mine, *left); break;
+        case After::nothing: break;
+    }
+}
+
+void Worker::run(Fiber& next) {
+    load(next);
+    context::jump(scheduler_side_, next.side, this);
+    arrive();
+    depth_.store(1, std::memory_order_relaxed);
+}
+
+// --- the scheduler's loop ---------------------------------------------------------------------------------------------
+
+void Worker::main() {
+    set_current_worker(this);
+    thread_id = os::thread_id();
+    os::install_alternate_stack();
+    os::ask_for_slice(thread_id, k_worker_slice_ns);
+    context::adopt_thread(scheduler_side_);
+    exceptions_ = context::exception_state_of_thread();
+    errno_location_ = errno_location_of_thread();
+    for (;;) {
+        parker_.park();
+        if (processor()) {
+            schedule();
+            // Only now, with the processor given away: nobody gives one to a worker that is not in the list.
+            if (!scheduler.is_stopping()) scheduler.put_spare(*this);
+        }
+        if (scheduler.is_stopping()) break;
+    }
+    set_current_worker(nullptr);
+    has_ended.store(true, std::memory_order_release);
+}
+
+void Worker::schedule() {
+    while (Fiber* next = find_work()) {
+        if (!next->held_by) {
+            run(*next);
+            continue;
+        }
+        Processor& given = *processor();
+        Worker& other = *next->held_by;
+        given.counters.turns_given.add();
+        is_waiting_.store(true, std::memory_order_relaxed);
+        processor_.store(nullptr, std::memory_order_relaxed);
+        other.give(given, given.word.renew());
+        return;
+    }
+}
+
+Fiber* Worker::find_work() {
+    Processor& mine = *processor();
+    while (!scheduler.is_stopping()) {
+        if (Fiber* found = find_now(mine)) {
+            if (is_searching_) {
+                is_searching_ = false;
+                if (scheduler.idle.end_search()) scheduler.notify_work();
+            }
+            return found;
+        }
+        sleep(mine);
+    }
+    return nullptr;
+}
+
+Fiber* Worker::find_now(Processor& mine) {
+    ++mine.picks;
+    const bool polled = mine.picks % k_poll_interval < 2;  // switch_away() counted to the interval, this call to the next
+    if (polled) {
+        poll(mine);
+        if (Fiber* found = scheduler.global.pop()) return found;
+    }
+    if (Fiber* found = scheduler.returning.pop()) return found;
+    if (mine.now_ns - mine.held_ran_ns >= k_held_share * scheduler.config.quantum.count())
+        if (Fiber* found = scheduler.preempted.pop()) {
+            mine.held_ran_ns = mine.now_ns;
+            return found;
+        }
+    if (Fiber* found = mine.queue.pop()) return found;
+    if (!polled) {
+        poll(mine);
+        if (Fiber* found = mine.queue.pop()) return found;
+    }
+    if (Fiber* found = scheduler.global.pop()) return found;
+    if (Fiber* found = scheduler.preempted.pop()) {
+        mine.held_ran_ns = mine.now_ns;
+        return found;
+    }
+    if (!is_searching_) {
+        // At most half of the busy processors search: more only fight for the same few queues.
+        const int busy = static_cast<int>(scheduler.processors.size()) - scheduler.idle.count();
+        if (2 * scheduler.idle.searching() >= busy) return nullptr;
+        is_searching_ = true;
+        scheduler.idle.begin_search();
+    }
+    return steal(mine);
+}
+
+Fiber* Worker::steal(Processor& mine) {
+    const std::size_t count = scheduler.processors.size();
+    for (std::size_t i = 1; i < count; ++i) {
+        Processor& victim = *scheduler.processors[(mine.number + mine.picks + i) % count];
+        if (&victim == &mine) continue;
+        if (const std::uint32_t stolen = victim.queue.steal_into(mine.queue)) {
+            mine.counters.steals.add(stolen);
+            return mine.queue.pop();
+        }
+    }
+    return nullptr;
+}
+
+void Worker::sleep(Processor& mine) {
+    if (is_searching_) {
+        is_searching_ = false;
+        scheduler.idle.end_search();
+    }
+    scheduler.idle.add(mine);
+    // Idle's O1 (d): what was published before add() could be seen is seen here.
+    bool found = !scheduler.global.is_empty() || !scheduler.returning.is_empty() || !scheduler.preempted.is_empty() ||
+                 mine.has_cancels.load(std::memory_order_seq_cst) || scheduler.is_stopping();
+    for (auto& other : scheduler.processors) found = found || !other->queue.is_empty();
+    if (!found) {
+        mine.is_idle.store(true, std::memory_order_seq_cst);
+        mine.counters.sleeps.add();
+        if (mine.ring.has_unsubmitted()) mine.counters.submits.add();
+        mine.ring.wait(mine.timers.earliest_ns());
+        mine.is_idle.store(false, std::memory_order_relaxed);
+        scheduler.monitor->wake_if_asleep();
+    }
+    // Whoever took it off the list has counted it as a searcher.
+    is_searching_ = !scheduler.idle.remove(mine);
+}
+
+void Worker::poll(Processor& mine) {
+    constexpr unsigned k_batch = 64;
+    mine.now_ns = now_ns();
+    if (mine.has_cancels.load(std::memory_order_acquire)) cancel_pending(mine);
+    if (mine.ring.has_unsubmitted()) {
+        mine.counters.submits.add();
+        mine.ring.submit();
+    }
+    os::Completion completions[k_batch];
+    unsigned drained;
+    do {
+        drained = mine.ring.drain(completions, k_batch);
+        mine.counters.completions.add(drained);
+        for (unsigned i = 0; i < drained; ++i) complete(completions[i]);
+    } while (drained == k_batch);
+    Parkable* due[k_batch];
+    bool more = true;
+    while (more) {
+        const std::size_t fired = mine.timers.fire(mine.now_ns, due, k_batch, more);
+        mine.counters.timers_fired.add(fired);
+        for (std::size_t i = 0; i < fired; ++i)
+            if (due[i]->state.ready()) scheduler.make_runnable(static_cast<Fiber&>(*due[i]));
+    }
+}
+
+}  // namespace reeve::sched

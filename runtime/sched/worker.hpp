@@ -1,0 +1,125 @@
+// Worker: an OS thread that can run fibers, and the switch between them.
+//
+// Idea. A worker that holds a processor alternates between the scheduler's stack (its own thread's) and fibers. A fiber
+// that gives up goes straight to the next runnable one when there is one in the local queue; to the scheduler's stack
+// otherwise. What must happen to the fiber that was left (queue it, publish that it is parked, free its stack) happens
+// on the stack that is entered: only then is the old stack not in use any more.
+//
+// A worker that lost its processor (preempted, or blocked in the kernel) keeps its fiber and its thread: it is detached.
+// At its next entry into the runtime it queues itself, with the fiber, and sleeps until somebody gives it a processor.
+//
+// Callers are named per method. "In the runtime": depth() > 0 and, but for a detached worker in attach(), a processor is
+// held. The signal handler may interrupt anything; it looks at depth first.
+//
+// I1  A fiber runs only on the worker whose `fiber` it is; held_by is set while that worker waits with it.
+// I2  depth is raised before the processor's word is asked for, and lowered after it was given back: depth 0 means no
+//     lock of the runtime is held by this thread.
+// I3  A worker never exits before the scheduler ends: kernel requests die with the thread that submitted them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <pthread.h>
+
+#include "runtime/context/context.hpp"
+#include "runtime/context/exception_state.hpp"
+#include "runtime/os/futex.hpp"
+#include "runtime/sched/processor_word.hpp"
+
+namespace reeve::sched {
+
+// Kernel slices (os::ask_for_slice): a worker that wakes up gets a CPU at once, a thread that computes can wait.
+inline constexpr std::int64_t k_worker_slice_ns = 100'000;
+
+struct Fiber;
+struct Processor;
+class Scheduler;
+
+// What is to be done with a fiber once its stack has been left.
+enum class After : std::uint8_t { nothing, yielded, parked, ended };
+
+class Worker {
+public:
+    Worker(Scheduler& owner, unsigned index) : scheduler(owner), number(index) {}
+
+    // The body of its thread.
+    void main();
+
+    // --- entering and leaving the runtime; its own thread, user code
+    void enter() {
+        if (depth_.load(std::memory_order_relaxed) == 0) {
+            depth_.store(1, std::memory_order_relaxed);
+            std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
+            if (!try_claim()) attach();
+        } else {
+            depth_.store(depth_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        }
+    }
+    void leave();
+    // Gives the processor away for good, to run user code that will block; the next enter() waits for another.
+    void detach();
+
+    // --- fibers; in the runtime, on the stack of the fiber concerned
+    // Gives up; returns when the fiber runs again, maybe on another worker.
+    static void switch_away(After after);
+    // The first thing that runs on an entered stack.
+    void arrive();
+    // A new fiber, after arrive(): from the scheduler's depth to user code.
+    void begin_user_code() {
+        depth_.store(1, std::memory_order_relaxed);
+        leave();
+    }
+
+    // --- the scheduler's side
+    // Hands a processor to this worker, which waits for one. The caller held it; in the runtime, any worker or thread.
+    void give(Processor& processor, ProcessorWord::Ticket ticket);
+
+    // It waits for a processor and none will come any more: the scheduler ends.
+    void wake_to_end() { parker_.wake(); }
+
+    // --- the signal handler, on this thread, its processor having been taken
+    // Stops here, with the fiber, until a processor comes. Signal-safe.
+    void park_preempted();
+    // True: user code is running without a processor. Signal-safe; for others a hint.
+    [[nodiscard]] bool is_detached() const;
+
+    [[nodiscard]] Processor* processor() const { return processor_.load(std::memory_order_relaxed); }
+    [[nodiscard]] unsigned depth() const { return depth_.load(std::memory_order_relaxed); }
+
+    Scheduler& scheduler;
+    const unsigned number;
+    pthread_t thread{};
+    int thread_id = 0;
+    Fiber* fiber = nullptr;                        // what it runs or keeps
+    Worker* next_spare = nullptr;                  // guarded by the scheduler's spare list
+    std::atomic<bool> is_signal_pending{false};    // one signal at a time
+    std::atomic<std::uint32_t> refusals{0};        // signals that found it where it must not be stopped
+    std::atomic<bool> has_ended{false};            // its thread has nothing more to do
+
+private:
+    [[nodiscard]] bool try_claim();
+    void attach();
+    void wait_for_processor();
+    void schedule();                               // runs fibers until the processor is given away
+    Fiber* find_work();
+    Fiber* find_now(Processor& processor);
+    Fiber* steal(Processor& processor);
+    void sleep(Processor& processor);
+    void run(Fiber& fiber);
+    void poll(Processor& processor);
+    void load(Fiber& fiber);
+
+    std::atomic<Processor*> processor_{nullptr};
+    std::atomic<ProcessorWord::Ticket> ticket_{0};
+    std::atomic<unsigned> depth_{1};               // scheduler and start-up code is in the runtime
+    std::atomic<bool> is_waiting_{true};           // for a processor, in attach(), the handler or the spare list
+    bool is_searching_ = false;
+    os::Parker parker_;
+    context::Side scheduler_side_;
+    Fiber* left_ = nullptr;                        // the fiber whose stack was left, and what becomes of it
+    After after_ = After::nothing;
+    context::ExceptionState* exceptions_ = nullptr;
+    int* errno_location_ = nullptr;
+};
+
+}  // namespace reeve::sched
