@@ -107,6 +107,25 @@ void ask_for_slice(int thread_id, std::int64_t slice_ns) {
     syscall(SYS_sched_setattr, thread_id, &attributes, 0);
 }
 
+std::vector<int> allowed_cpus() {
+    cpu_set_t set;
+    std::vector<int> cpus;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(static_cast<unsigned>(cpu), &set)) cpus.push_back(cpu);
+    return cpus;
+}
+
+void pin_thread(int thread_id, int cpu, const std::vector<int>& allowed) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (cpu >= 0)
+        CPU_SET(static_cast<unsigned>(cpu), &set);
+    else
+        for (const int one : allowed) CPU_SET(static_cast<unsigned>(one), &set);
+    syscall(SYS_sched_setaffinity, thread_id, sizeof set, &set);
+}
+
 void sharpen_timers() { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
 
 void install_alternate_stack() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <pthread.h>
+#include <vector>
 
 namespace reeve::os {
 
@@ -18,6 +19,11 @@ int start_thread(pthread_t& thread, const char* name, int open_signal, void (*bo
 // Asks the kernel to give the calling thread slices of this length (Linux 6.12; silently nothing before). Short slices
 // mean early wake-ups beside busy threads.
 void ask_for_slice(int thread_id, std::int64_t slice_ns);
+
+// The CPUs the process may use, lowest first.
+[[nodiscard]] std::vector<int> allowed_cpus();
+// Keeps a thread on one CPU, or (-1) on any of `allowed`. Signal-safe.
+void pin_thread(int thread_id, int cpu, const std::vector<int>& allowed);
 
 // Timers of the calling thread end on time: the default slack of 50 us is for battery life.
 void sharpen_timers();

@@ -11,7 +11,6 @@ namespace reeve::sched {
 namespace {
 
 constexpr int k_quiet_ticks = 10;                      // then it sleeps: waking it costs more than a few looks
-constexpr std::int64_t k_hog_slice_ns = 100'000'000;   // the kernel's slice for threads without a processor
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_longest_pause_ns = 10'000'000;
 
@@ -37,7 +36,7 @@ void Monitor::stop() {
 
 void Monitor::main() {
     os::sharpen_timers();
-    os::ask_for_slice(os::thread_id(), k_worker_slice_ns);
+    os::ask_for_slice(os::thread_id(), k_monitor_slice_ns);
     const std::int64_t trace_ns = scheduler_.config.schedtrace.count();
     started_ns_ = now_ns();
     next_trace_ns_ = trace_ns > 0 ? started_ns_ + trace_ns : Deadline::k_never_ns;
@@ -98,47 +97,62 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     const std::uint32_t slices = processor.slices.load(std::memory_order_relaxed);
     Worker* worker = processor.worker.load(std::memory_order_relaxed);
     if (slices != last.slices || worker != last.worker) {
+        if (last.was_asked) {
+            take_back_successor(*last.worker);
+            if (last.worker->is_detached()) add_detached(*last.worker, os::cpu_time_ns(last.worker->thread), now_ns);
+        }
         const std::int64_t began = processor.slice_began_ns.exchange(0, std::memory_order_relaxed);
-        last = {slices, began != 0 ? began : now_ns, worker, -1};
+        last = {slices, began != 0 ? began : now_ns, worker, -1, false};
         if (began == 0) return;
     }
     const Waiting waiting = who_waits(processor, now_ns);
-    if (scheduler_.is_stopping() && ProcessorWord::is_user(word)) {
-        take(processor, word, last, now_ns);
-        return;
-    }
     if (waiting == Waiting::nobody) return;
     const std::int64_t allowed = waiting == Waiting::woken ? quantum_ns_ / 4 : quantum_ns_;
     if (last.cpu_ns < 0) last.cpu_ns = os::cpu_time_ns(worker->thread);
     if (now_ns - last.since_ns < allowed) return;
-    if (ProcessorWord::is_user(word))
-        take(processor, word, last, now_ns);
-    else
-        processor.is_overdue.store(true, std::memory_order_relaxed);
-}
-
-void Monitor::take(Processor& processor, std::uint64_t seen, Watch& last, std::int64_t now_ns) {
-    Worker* old = processor.worker.load(std::memory_order_relaxed);
-    Worker* spare = scheduler_.is_stopping() ? nullptr : scheduler_.take_spare();
-    if (!spare && !scheduler_.is_stopping()) {
-        no_spare.add();
+    processor.is_overdue.store(true, std::memory_order_relaxed);
+    if (!ProcessorWord::is_user(word)) return;
+    if (!last.was_asked && os::cpu_time_ns(worker->thread) - last.cpu_ns >= k_busy_ns) {
+        last.was_asked = ask(*worker);
         return;
     }
+    // The handler may just have got hold of the successor: then it is handing over.
+    Worker* spare = last.was_asked ? worker->successor.exchange(nullptr, std::memory_order_acq_rel) : scheduler_.take_spare();
+    if (spare)
+        take(processor, *worker, word, *spare, now_ns);
+    else if (!last.was_asked)
+        no_spare.add();
+}
+
+bool Monitor::ask(Worker& worker) {
+    Worker* spare = scheduler_.take_spare();
+    if (!spare) {
+        no_spare.add();
+        return false;
+    }
+    worker.successor.store(spare, std::memory_order_release);
+    signals.add();
+    signal_worker(worker, preempt_signal(scheduler_.config));
+    return true;
+}
+
+void Monitor::take(Processor& processor, Worker& worker, std::uint64_t seen, Worker& spare, std::int64_t now_ns) {
     const ProcessorWord::Ticket ticket = processor.word.take(seen);
     if (ticket == 0) {
-        if (spare) scheduler_.put_spare(*spare);
+        scheduler_.put_spare(spare);
         return;
     }
     taken.add();
-    if (spare) spare->give(processor, ticket);
-    const std::int64_t cpu = os::cpu_time_ns(old->thread);
-    const bool computes = last.cpu_ns >= 0 && cpu - last.cpu_ns >= k_busy_ns;
-    detached_.push_back({old, cpu, now_ns, tick_ns_, old->refusals.load(std::memory_order_relaxed)});
-    if (computes && scheduler_.idle.count() == 0) {
-        signals.add();
-        signal_worker(*old, preempt_signal(scheduler_.config));
-        detached_.back().next_signal_ns = now_ns + tick_ns_;
-    }
+    spare.give(processor, ticket, true);
+    add_detached(worker, os::cpu_time_ns(worker.thread), now_ns);
+}
+
+void Monitor::take_back_successor(Worker& worker) {
+    if (Worker* spare = worker.successor.exchange(nullptr, std::memory_order_acq_rel)) scheduler_.put_spare(*spare);
+}
+
+void Monitor::add_detached(Worker& worker, std::int64_t cpu_ns, std::int64_t now_ns) {
+    detached_.push_back({&worker, cpu_ns, now_ns, tick_ns_});
 }
 
 bool Monitor::watch_detached(std::int64_t now_ns) {
@@ -156,12 +170,9 @@ bool Monitor::watch_detached(std::int64_t now_ns) {
         any_computes = true;
         // It may not be stopped here, so the kernel shares the CPUs out: it must not get in the way of short work. Before
         // it has refused it keeps a short slice, or it would wait long for the CPU it needs to stop itself.
-        if (const std::uint32_t refusals = worker.refusals.load(std::memory_order_relaxed); refusals != detached.refusals) {
-            detached.refusals = refusals;
-            os::ask_for_slice(worker.thread_id, k_hog_slice_ns);
-        }
+        if (worker.has_refused.exchange(false, std::memory_order_relaxed)) os::ask_for_slice(worker.thread_id, k_detached_slice_ns);
         // With a processor idle it disturbs nobody, and is not missed by anybody.
-        if (now_ns < detached.next_signal_ns || (scheduler_.idle.count() != 0 && !scheduler_.is_stopping())) return false;
+        if (now_ns < detached.next_signal_ns || scheduler_.idle.count() != 0) return false;
         signals.add();
         signal_worker(worker, preempt_signal(scheduler_.config));
         detached.next_signal_ns = now_ns + detached.pause_ns;

@@ -1,16 +1,19 @@
 // Monitor: the watching OS thread. It ends slices that are too long, when somebody waits.
 //
-// Idea. Go's sysmon, with two differences: it takes the processor itself, by compare-exchange, whatever the thread is
+// Idea. Go's sysmon, with two differences: it can take the processor itself, by compare-exchange, whatever the thread is
 // doing (computing, blocked in the kernel, in a page fault), and it looks into the processors' rings, whose completions
 // are memory. At each tick, for every processor whose holder has been in user code since the last tick:
 //
-//   1  somebody waits who was woken (local or global queue, due timer, completion): take it after a quarter quantum;
-//      only fibers that compute wait: after a quantum; nobody: leave it alone;
-//   2  a spare worker gets the processor and goes on with its queue; the old one is detached;
-//   3  a detached thread whose CPU clock advances is asked to stop by signal (preempt.hpp), again and again with growing
+//   1  somebody waits who was woken (local or global queue, due timer, completion): the slice ends after a quarter
+//      quantum; only fibers that compute wait: after a quantum; nobody: leave it alone;
+//   2  a holder whose CPU clock advances is on a CPU: it gets a successor (a spare worker) and a signal, and hands its
+//      processor over in the handler, on that CPU, so that never more threads are busy than there are processors;
+//   3  a holder that does not compute, or has not done so by the next look (all signals blocked, a sanitizer that delays
+//      them): the processor is taken from it without being asked and given to the spare. It is detached then;
+//   4  a detached thread whose CPU clock advances is asked to stop by signal (preempt.hpp), again and again with growing
 //      pauses while it refuses; one that sleeps in the kernel is never signalled.
 //
-// A holder that is in the runtime is marked overdue instead and gives up at the next exit.
+// A holder that is in the runtime is marked overdue as well and gives up at the next exit.
 //
 // The monitor sleeps for good when nothing has run for some ticks; a worker that wakes up wakes it. It also prints the
 // REEVE_SCHEDTRACE line and, asked by SIGQUIT, the dump.
@@ -59,20 +62,25 @@ private:
         std::int64_t since_ns = 0;
         Worker* worker = nullptr;
         std::int64_t cpu_ns = -1;  // of the worker, when its slice was first seen to last
+        bool was_asked = false;    // it has a successor and a signal
     };
     struct Detached {
         Worker* worker;
         std::int64_t cpu_ns;
         std::int64_t next_signal_ns;
         std::int64_t pause_ns;
-        std::uint32_t refusals;
     };
     enum class Waiting { nobody, computing, woken };
 
     void main();
     [[nodiscard]] bool watch_all(std::int64_t now_ns);  // false: nothing runs
     void watch(Processor& processor, Watch& last, std::int64_t now_ns);
-    void take(Processor& processor, std::uint64_t seen, Watch& last, std::int64_t now_ns);
+    // 2: the successor and the signal. False: there is no spare worker.
+    bool ask(Worker& worker);
+    // 3: give it to the spare now.
+    void take(Processor& processor, Worker& worker, std::uint64_t seen, Worker& spare, std::int64_t now_ns);
+    void take_back_successor(Worker& worker);
+    void add_detached(Worker& worker, std::int64_t cpu_ns, std::int64_t now_ns);
     bool watch_detached(std::int64_t now_ns);
     [[nodiscard]] Waiting who_waits(const Processor& processor, std::int64_t now_ns) const;
     [[nodiscard]] std::int64_t next_look_ns(std::int64_t now_ns) const;

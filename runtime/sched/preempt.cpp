@@ -112,15 +112,22 @@ void chain(const struct sigaction& previous, int signal, siginfo_t* info, void* 
         previous.sa_handler(signal);
 }
 
+void park_or_refuse(Worker& worker, const ucontext_t& context) {
+    if (may_park(worker, context)) {
+        worker.park_preempted();
+        return;
+    }
+    worker.refusals.store(worker.refusals.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    worker.has_refused.store(true, std::memory_order_relaxed);
+}
+
 void on_preempt(int signal, siginfo_t* info, void* raw) {
     const int saved = errno;
     Worker* worker = current_worker();
     if (worker && info->si_code == SI_TKILL && worker->is_signal_pending.load(std::memory_order_relaxed)) {
-        if (worker->depth() == 0 && worker->is_detached()) {
-            if (may_park(*worker, *static_cast<const ucontext_t*>(raw)))
-                worker->park_preempted();
-            else
-                worker->refusals.store(worker->refusals.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        if (worker->depth() == 0) {
+            worker->hand_over();
+            if (worker->is_detached()) park_or_refuse(*worker, *static_cast<const ucontext_t*>(raw));
         }
         worker->is_signal_pending.store(false, std::memory_order_release);
     } else {

@@ -1,12 +1,13 @@
 // Stopping a fiber that computes: the signal handler and what it may do.
 //
-// Idea. The processor has been taken already, without a signal (monitor.cpp); the signal only keeps the number of busy
-// threads bounded. The handler parks the thread where it stands, with its fiber, in the queue of the preempted; when a
-// processor comes the handler returns and the code goes on as after any interrupt. Nothing is switched under the fiber's
+// Idea. The handler gives the processor to the worker that the monitor named, if it was not taken already, and parks the
+// thread where it stands, with its fiber, in the queue of the preempted; when a processor comes the handler returns and
+// the code goes on as after any interrupt. Nobody depends on the signal: without it the monitor takes the processor, and
+// one thread more is busy. Nothing is switched under the fiber's
 // feet: locks, thread-locals, errno, exceptions in flight stay with their thread. (KLT-switching, Shiina et al., PPoPP 2021,
 // without its free-running timers.)
 //
-// The handler does nothing but look at its own worker, push one node with a compare-exchange, and sleep in a futex: no
+// The handler does nothing but change words, push one node with a compare-exchange, and wake and sleep by futex: no
 // allocation, no lock, no C++ runtime. Code it interrupted may hold any lock of any library, but none of the runtime
 // (Worker's I2).
 //

@@ -26,6 +26,7 @@ struct alignas(64) Processor {
     explicit Processor(unsigned number_, unsigned ring_entries) : number(number_), ring(ring_entries) {}
 
     const unsigned number;
+    int home_cpu = -1;  // where its workers are kept while fibers that compute take turns; -1: nowhere
     ProcessorWord word;
     std::atomic<Worker*> worker{nullptr};      // the holder; read by the monitor
     std::atomic<std::uint32_t> slices{0};      // fibers started or continued; read by the monitor

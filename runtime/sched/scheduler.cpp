@@ -45,10 +45,13 @@ void fiber_main(void* arrived) {
 
 std::atomic<Scheduler*> Scheduler::s_active{nullptr};
 
-Scheduler::Scheduler(const Config& given) : config(given), stacks(given.stack_bytes) {
+Scheduler::Scheduler(const Config& given) : config(given), cpus(os::allowed_cpus()), stacks(given.stack_bytes) {
     if (config.io == Io::epoll) fatal("Config::io = epoll: this build has the io_uring engine only");
     const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
     for (unsigned i = 0; i < count; ++i) processors.push_back(std::make_unique<Processor>(i, config.ring_entries));
+    // Only a runtime that is meant to fill all CPUs has one for each processor; others leave the choice to the kernel.
+    if (!cpus.empty() && count == cpus.size())
+        for (unsigned i = 0; i < count; ++i) processors[i]->home_cpu = cpus[i];
     monitor = std::make_unique<Monitor>(*this);
     install_preemption(config);
     Scheduler* none = nullptr;
@@ -56,7 +59,7 @@ Scheduler::Scheduler(const Config& given) : config(given), stacks(given.stack_by
     for (auto& processor : processors) {
         Worker* worker = take_spare();
         if (!worker) fatal("cannot start worker threads: check `ulimit -u` and the control group's pids.max");
-        worker->give(*processor, processor->word.renew());
+        worker->give(*processor, processor->word.renew(), false);
     }
     monitor->start();
 }

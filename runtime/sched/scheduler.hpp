@@ -80,6 +80,7 @@ public:
     }
 
     const Config config;
+    const std::vector<int> cpus;  // those this process may use
     context::StackPool stacks;
     std::vector<std::unique_ptr<Processor>> processors;
     GlobalQueue global;

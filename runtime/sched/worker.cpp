@@ -57,6 +57,17 @@ void Worker::attach() {
     wait_for_processor();
 }
 
+void Worker::hand_over() {
+    Worker* next = successor.exchange(nullptr, std::memory_order_acq_rel);
+    if (!next) return;
+    // Nobody else takes this processor while the successor is out of his hands.
+    REEVE_CHECK(try_claim());
+    Processor& given = *processor();
+    const ProcessorWord::Ticket ticket = given.word.renew();
+    // From here on this worker's own ticket is void: it is detached, which the handler may now change to waiting.
+    next->give(given, ticket, true);
+}
+
 void Worker::park_preempted() {
     is_waiting_.store(true, std::memory_order_relaxed);
     processor_.store(nullptr, std::memory_order_relaxed);
@@ -77,7 +88,14 @@ void Worker::wait_for_processor() {
     processor()->is_overdue.store(false, std::memory_order_relaxed);
 }
 
-void Worker::give(Processor& processor, ProcessorWord::Ticket ticket) {
+void Worker::pin(int cpu) {
+    if (pinned_cpu_.load(std::memory_order_relaxed) == cpu) return;
+    pinned_cpu_.store(cpu, std::memory_order_relaxed);
+    os::pin_thread(thread_id, cpu, scheduler.cpus);
+}
+
+void Worker::give(Processor& processor, ProcessorWord::Ticket ticket, bool at_home) {
+    pin(at_home ? processor.home_cpu : -1);
     processor.worker.store(this, std::memory_order_relaxed);
     ticket_.store(ticket, std::memory_order_relaxed);
     processor_.store(&processor, std::memory_order_relaxed);
@@ -94,7 +112,7 @@ void Worker::detach() {
     }
     Processor& given = *processor();
     processor_.store(nullptr, std::memory_order_relaxed);
-    spare->give(given, given.word.renew());
+    spare->give(given, given.word.renew(), false);
     std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
     depth_.store(0, std::memory_order_relaxed);
 }
@@ -193,7 +211,7 @@ void Worker::schedule() {
         given.counters.turns_given.add();
         is_waiting_.store(true, std::memory_order_relaxed);
         processor_.store(nullptr, std::memory_order_relaxed);
-        other.give(given, given.word.renew());
+        other.give(given, given.word.renew(), true);
         return;
     }
 }
@@ -270,6 +288,7 @@ void Worker::sleep(Processor& mine) {
                  mine.has_cancels.load(std::memory_order_seq_cst) || scheduler.is_stopping();
     for (auto& other : scheduler.processors) found = found || !other->queue.is_empty();
     if (!found) {
+        pin(-1);  // nobody computes any more
         mine.is_idle.store(true, std::memory_order_seq_cst);
         mine.counters.sleeps.add();
         if (mine.ring.has_unsubmitted()) mine.counters.submits.add();

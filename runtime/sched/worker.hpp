@@ -28,8 +28,12 @@
 
 namespace reeve::sched {
 
-// Kernel slices (os::ask_for_slice): a worker that wakes up gets a CPU at once, a thread that computes can wait.
-inline constexpr std::int64_t k_worker_slice_ns = 100'000;
+// Kernel slices (os::ask_for_slice). A thread that wakes up gets the CPU of one with a longer slice at once, of one with an
+// equal slice up to a kernel tick later: hence three lengths. Whoever watches beats whoever works beats whoever computes
+// without a processor.
+inline constexpr std::int64_t k_monitor_slice_ns = 100'000;  // the kernel's minimum
+inline constexpr std::int64_t k_worker_slice_ns = 500'000;
+inline constexpr std::int64_t k_detached_slice_ns = 100'000'000;
 
 struct Fiber;
 struct Processor;
@@ -72,13 +76,17 @@ public:
 
     // --- the scheduler's side
     // Hands a processor to this worker, which waits for one. The caller held it; in the runtime, any worker or thread.
-    void give(Processor& processor, ProcessorWord::Ticket ticket);
+    // Signal-safe. `at_home`: on the processor's own CPU. When threads take turns, the kernel tends to put the next one
+    // where it last ran, behind another that computes, and leaves this CPU idle until its next tick.
+    void give(Processor& processor, ProcessorWord::Ticket ticket, bool at_home);
 
     // It waits for a processor and none will come any more: the scheduler ends.
     void wake_to_end() { parker_.wake(); }
 
-    // --- the signal handler, on this thread, its processor having been taken
-    // Stops here, with the fiber, until a processor comes. Signal-safe.
+    // --- the signal handler, on this thread, depth() being 0. Signal-safe.
+    // Gives the processor to the successor the monitor named, if there is one; the thread is detached then.
+    void hand_over();
+    // Detached: stops here, with the fiber, until a processor comes.
     void park_preempted();
     // True: user code is running without a processor. Signal-safe; for others a hint.
     [[nodiscard]] bool is_detached() const;
@@ -94,6 +102,8 @@ public:
     Worker* next_spare = nullptr;                  // guarded by the scheduler's spare list
     std::atomic<bool> is_signal_pending{false};    // one signal at a time
     std::atomic<std::uint32_t> refusals{0};        // signals that found it where it must not be stopped
+    std::atomic<bool> has_refused{false};          // the last one; taken note of by the monitor
+    std::atomic<Worker*> successor{nullptr};       // who is to get the processor; set by the monitor, taken by either
     std::atomic<bool> has_ended{false};            // its thread has nothing more to do
 
 private:
@@ -112,6 +122,9 @@ private:
     std::atomic<Processor*> processor_{nullptr};
     std::atomic<ProcessorWord::Ticket> ticket_{0};
     std::atomic<unsigned> depth_{1};               // scheduler and start-up code is in the runtime
+    void pin(int cpu);
+
+    std::atomic<int> pinned_cpu_{-1};
     std::atomic<bool> is_waiting_{true};           // for a processor, in attach(), the handler or the spare list
     bool is_searching_ = false;
     os::Parker parker_;
