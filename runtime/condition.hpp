@@ -5,6 +5,7 @@
 // A plain thread may wait and notify too. Not signal-safe.
 #pragma once
 
+#include <concepts>
 #include <mutex>
 
 #include "runtime/mutex.hpp"
@@ -19,7 +20,7 @@ public:
 
     Result<void> wait(std::unique_lock<Mutex>& held, Deadline deadline = {});
 
-    template <class Predicate>
+    template <std::predicate Predicate>
     Result<void> wait(std::unique_lock<Mutex>& held, Predicate predicate, Deadline deadline = {}) {
         while (!predicate())
             if (auto result = wait(held, deadline); !result) return result;

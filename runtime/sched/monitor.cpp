@@ -42,9 +42,11 @@ void Monitor::main() {
     next_trace_ns_ = trace_ns > 0 ? started_ns_ + trace_ns : Deadline::k_never_ns;
     int quiet = 0;
     while (!is_stopping_.load(std::memory_order_acquire)) {
+        if (scheduler_.config.preemption) scheduler_.refill_spares();
         const std::int64_t now = now_ns();
         ticks.add();
         quiet = watch_all(now) ? 0 : quiet + 1;
+        if (!scheduler_.preempted.is_empty()) scheduler_.notify_work();
         if (dump_is_wanted_.exchange(false)) dump_all(scheduler_, 2);
         if (now >= next_trace_ns_) trace(now);
         if (quiet < k_quiet_ticks) {
@@ -170,7 +172,10 @@ bool Monitor::watch_detached(std::int64_t now_ns) {
         any_computes = true;
         // It may not be stopped here, so the kernel shares the CPUs out: it must not get in the way of short work. Before
         // it has refused it keeps a short slice, or it would wait long for the CPU it needs to stop itself.
-        if (worker.has_refused.exchange(false, std::memory_order_relaxed)) os::ask_for_slice(worker.thread_id, k_detached_slice_ns);
+        if (worker.has_refused.exchange(false, std::memory_order_relaxed)) {
+            os::ask_for_slice(worker.thread_id, k_detached_slice_ns);
+            worker.pin(-1);
+        }
         // With a processor idle it disturbs nobody, and is not missed by anybody.
         if (now_ns < detached.next_signal_ns || scheduler_.idle.count() != 0) return false;
         signals.add();

@@ -18,7 +18,7 @@
 // The monitor sleeps for good when nothing has run for some ticks; a worker that wakes up wakes it. It also prints the
 // REEVE_SCHEDTRACE line and, asked by SIGQUIT, the dump.
 //
-// Callers: wake_if_asleep, request_dump: any thread, the latter signal-safe. The rest: the scheduler.
+// Callers: wake_if_asleep, poke, request_dump: any thread, signal-safe. The rest: the scheduler.
 #pragma once
 
 #include <atomic>
@@ -46,9 +46,11 @@ public:
     void wake_if_asleep() {
         if (is_asleep_.load(std::memory_order_seq_cst)) parker_.wake();
     }
+    // A fiber was preempted while a processor was idle: see to it now.
+    void poke() { parker_.wake(); }
     void request_dump() {
         dump_is_wanted_.store(true, std::memory_order_release);
-        parker_.wake();
+        poke();
     }
 
     Counter ticks;        // times it looked

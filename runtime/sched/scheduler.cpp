@@ -15,6 +15,7 @@
 
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/current.hpp"
+#include "runtime/sched/dump.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/preempt.hpp"
 
@@ -88,9 +89,11 @@ bool Scheduler::wait_for_fibers(std::int64_t deadline_ns) {
 bool Scheduler::shut_down() {
     cancels_new_fibers.store(true, std::memory_order_seq_cst);
     const bool all_ended = wait_for_fibers(now_ns() + config.shutdown_grace.count());
-    if (!all_ended)
-        warn("run: %llu fibers did not end within the grace of %lld ms after main returned; they are abandoned",
+    if (!all_ended) {
+        warn("run: %llu fibers did not end within the grace of %lld ms after main returned; they are abandoned:",
              static_cast<unsigned long long>(live_fibers()), static_cast<long long>(config.shutdown_grace.count() / 1'000'000));
+        dump_all(*this, 2);
+    }
     is_stopping_.store(true, std::memory_order_seq_cst);
     const std::int64_t give_up_ns = now_ns() + (all_ended ? 10'000'000'000 : 100'000'000);
     bool all_exited = false;
@@ -240,12 +243,26 @@ void Scheduler::notify_work() {
 Worker* Scheduler::pop_spare() {
     SpinGuard guard(spares_lock_);
     Worker* worker = spares_;
-    if (worker) spares_ = worker->next_spare;
+    if (!worker) return nullptr;
+    spares_ = worker->next_spare;
+    spare_count_.fetch_sub(1, std::memory_order_relaxed);
     return worker;
 }
 
 Worker* Scheduler::take_spare() {
-    if (Worker* worker = pop_spare()) return worker;
+    Worker* worker = pop_spare();
+    return worker ? worker : start_worker();
+}
+
+void Scheduler::refill_spares() {
+    while (spare_count_.load(std::memory_order_relaxed) < processors.size() && thread_count() < config.max_threads) {
+        Worker* worker = start_worker();
+        if (!worker) return;
+        put_spare(*worker);
+    }
+}
+
+Worker* Scheduler::start_worker() {
     if (thread_count() >= config.max_threads) {
         if (!cap_was_reported_.exchange(true))
             warn("the cap of %u threads is reached (Config::max_threads, REEVE_MAX_THREADS): fibers that compute or "
@@ -273,6 +290,7 @@ void Scheduler::put_spare(Worker& worker) {
     SpinGuard guard(spares_lock_);
     worker.next_spare = spares_;
     spares_ = &worker;
+    spare_count_.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace reeve::sched

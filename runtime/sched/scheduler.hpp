@@ -56,7 +56,8 @@ public:
     // when the kernel refuses. Any thread, not in a handler.
     Worker* take_spare();
     void put_spare(Worker& worker);
-    Worker* pop_spare();  // from the list only
+    // Sees to it that one spare per processor waits, ready to run: starting a thread takes long on a busy machine.
+    void refill_spares();
     [[nodiscard]] unsigned thread_count() const { return thread_count_.load(std::memory_order_relaxed); }
 
     [[nodiscard]] bool is_stopping() const { return is_stopping_.load(std::memory_order_acquire); }
@@ -91,6 +92,8 @@ public:
     std::atomic<bool> cancels_new_fibers{false};
 
 private:
+    Worker* pop_spare();     // from the list, or null
+    Worker* start_worker();  // a new thread, or null
     context::StackPool& pool_of(std::size_t stack_bytes);
     context::Stack take_stack(Processor* processor);
     bool wait_for_fibers(std::int64_t deadline_ns);
@@ -106,6 +109,7 @@ private:
     std::atomic<bool> cap_was_reported_{false};
     SpinLock spares_lock_;
     Worker* spares_ = nullptr;
+    std::atomic<unsigned> spare_count_{0};
 
     std::atomic<bool> is_stopping_{false};
     std::atomic<std::uint64_t> started_outside_{0};  // fibers started by plain threads

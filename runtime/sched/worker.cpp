@@ -74,6 +74,8 @@ void Worker::park_preempted() {
     fiber->held_by = this;
     fiber->phase.store(Phase::preempted, std::memory_order_relaxed);
     scheduler.preempted.push(*fiber);
+    // Idle's O1, with the waking left to the monitor: a handler takes no lock.
+    if (scheduler.idle.count() != 0) scheduler.monitor->poke();
     wait_for_processor();
     processor()->slice_began_ns.store(now_ns(), std::memory_order_relaxed);
     processor()->word.leave(ticket_.load(std::memory_order_relaxed));

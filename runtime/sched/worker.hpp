@@ -80,6 +80,8 @@ public:
     // where it last ran, behind another that computes, and leaves this CPU idle until its next tick.
     void give(Processor& processor, ProcessorWord::Ticket ticket, bool at_home);
 
+    // Keeps its thread on one CPU, -1: on any. Giver or monitor; if they meet, the thread may stay where it is too long.
+    void pin(int cpu);
     // It waits for a processor and none will come any more: the scheduler ends.
     void wake_to_end() { parker_.wake(); }
 
@@ -122,8 +124,6 @@ private:
     std::atomic<Processor*> processor_{nullptr};
     std::atomic<ProcessorWord::Ticket> ticket_{0};
     std::atomic<unsigned> depth_{1};               // scheduler and start-up code is in the runtime
-    void pin(int cpu);
-
     std::atomic<int> pinned_cpu_{-1};
     std::atomic<bool> is_waiting_{true};           // for a processor, in attach(), the handler or the spare list
     bool is_searching_ = false;
