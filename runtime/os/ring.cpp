@@ -118,7 +118,10 @@ unsigned Ring::drain(Completion* into, unsigned room) {
 }
 
 bool Ring::has_completions() const {
-    return io_uring_cq_ready(&impl_->ring) != 0 || io_uring_cq_has_overflow(&impl_->ring);
+    // liburing reads the head without an atomic: right for the owner of the ring only.
+    const auto& cq = impl_->ring.cq;
+    return __atomic_load_n(cq.khead, __ATOMIC_RELAXED) != __atomic_load_n(cq.ktail, __ATOMIC_ACQUIRE) ||
+           io_uring_cq_has_overflow(&impl_->ring);
 }
 
 void Ring::wait(std::int64_t deadline_ns) {

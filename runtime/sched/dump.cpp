@@ -32,7 +32,7 @@ struct Frames {
 
 // Follows frame pointers within the fiber's own stack. The fiber may start to run meanwhile: then the words read are
 // stale or torn, never outside the stack.
-Frames frames_of(const Fiber& fiber) {
+[[gnu::no_sanitize("address", "thread")]] Frames frames_of(const Fiber& fiber) {
     Frames frames;
     const auto bottom = reinterpret_cast<std::uintptr_t>(fiber.stack.bottom);
     const auto top = reinterpret_cast<std::uintptr_t>(fiber.closure);

@@ -71,7 +71,8 @@ bool is_in(const Range& range, std::uintptr_t address) { return address >= range
 
 // Is no library function among the callers? By frame pointers when they lead cleanly to the bottom of the stack; else
 // every word of the stack is taken for a return address (more than there are, never fewer).
-bool has_library_caller(const CodeMap& map, std::uintptr_t stack_pointer, std::uintptr_t frame, std::uintptr_t top) {
+// Reads words of a stack that AddressSanitizer takes for padding.
+[[gnu::no_sanitize("address")]] bool has_library_caller(const CodeMap& map, std::uintptr_t stack_pointer, std::uintptr_t frame, std::uintptr_t top) {
     constexpr int k_frames = 64;
     for (int i = 0; i < k_frames; ++i) {
         if (frame < stack_pointer || frame + 16 > top || frame % 8 != 0) break;
@@ -185,7 +186,7 @@ void install_preemption(const Config& config) {
 
 void signal_worker(Worker& worker, int signal) {
     if (worker.is_signal_pending.exchange(true, std::memory_order_acq_rel)) return;
-    if (syscall(SYS_tgkill, getpid(), worker.thread_id, signal) != 0)
+    if (syscall(SYS_tgkill, getpid(), worker.thread_id.load(std::memory_order_relaxed), signal) != 0)
         worker.is_signal_pending.store(false, std::memory_order_release);
 }
 

@@ -4,15 +4,16 @@
 // monitor. Any step that fails ends the process with a reason: nothing runs yet that could be lost.
 //
 // End (shut_down): 1 new and existing fibers are cancelled: every wait ends with `cancelled`; 2 wait for the last fiber,
-// for Config::shutdown_grace at most; 3 stop: no worker picks another fiber; those on their own stack exit; 4 the monitor
-// takes the processors of what still computes and has it stopped; 5 join the threads that ended. When fibers are left,
-// they stay where they are for ever, with everything they might touch.
+// for Config::shutdown_grace at most; 3 stop: no worker picks another fiber; those on their own stack exit; 4 if fibers are
+// left, the monitor has those that compute stopped; 5 end the monitor: no thread is started any more; 6 join the threads
+// that ended. Fibers that are left stay where they are for ever, with everything they might touch.
 #include "runtime/sched/scheduler.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <ctime>
 
+#include "runtime/base/barrier.hpp"
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/dump.hpp"
@@ -86,6 +87,19 @@ bool Scheduler::wait_for_fibers(std::int64_t deadline_ns) {
     return true;
 }
 
+bool Scheduler::wait_for_threads(std::int64_t deadline_ns) {
+    for (;;) {
+        for (auto& processor : processors) processor->ring.wake();
+        bool all_exited = true;
+        for_each_worker([&](Worker& worker) {
+            worker.wake_to_end();
+            all_exited = all_exited && worker.has_ended.load(std::memory_order_acquire);
+        });
+        if (all_exited || now_ns() >= deadline_ns) return all_exited;
+        nap();
+    }
+}
+
 bool Scheduler::shut_down() {
     cancels_new_fibers.store(true, std::memory_order_seq_cst);
     const bool all_ended = wait_for_fibers(now_ns() + config.shutdown_grace.count());
@@ -95,16 +109,10 @@ bool Scheduler::shut_down() {
         dump_all(*this, 2);
     }
     is_stopping_.store(true, std::memory_order_seq_cst);
-    const std::int64_t give_up_ns = now_ns() + (all_ended ? 10'000'000'000 : 100'000'000);
-    bool all_exited = false;
-    while (!all_exited && now_ns() < give_up_ns) {
-        for (auto& processor : processors) processor->ring.wake();
-        for (Worker* spare = nullptr; (spare = pop_spare());) spare->wake_to_end();
-        nap();
-        all_exited = true;
-        for_each_worker([&](Worker& worker) { all_exited = all_exited && worker.has_ended.load(std::memory_order_acquire); });
-    }
+    // While the monitor runs it stops what still computes, and may start threads for that.
+    if (!all_ended) wait_for_threads(now_ns() + 100'000'000);
     monitor->stop();
+    const bool all_exited = wait_for_threads(now_ns() + (all_ended ? 10'000'000'000 : 10'000'000));
     for_each_worker([](Worker& worker) {
         if (worker.has_ended.load(std::memory_order_acquire))
             pthread_join(worker.thread, nullptr);
@@ -121,7 +129,7 @@ std::uint64_t Scheduler::live_fibers() const {
     std::uint64_t ended = 0;
     std::uint64_t started = 0;
     for (auto& processor : processors) ended += processor->counters.fibers_ended.value();
-    std::atomic_thread_fence(std::memory_order_acquire);
+    full_barrier();
     for (auto& processor : processors) started += processor->counters.fibers_started.value();
     return started + started_outside_.load(std::memory_order_acquire) - ended;
 }
@@ -230,7 +238,7 @@ void Scheduler::recycle(Processor& processor, Fiber& fiber) {
 }
 
 void Scheduler::notify_work() {
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // Idle's O1: between (a) and (b)
+    full_barrier();  // Idle's O1: between (a) and (b)
     if (idle.count() == 0 || idle.searching() != 0) return;
     Processor* processor = idle.pop();
     if (!processor) return;
@@ -255,7 +263,7 @@ Worker* Scheduler::take_spare() {
 }
 
 void Scheduler::refill_spares() {
-    while (spare_count_.load(std::memory_order_relaxed) < processors.size() && thread_count() < config.max_threads) {
+    while (!is_stopping() && spare_count_.load(std::memory_order_relaxed) < processors.size() && thread_count() < config.max_threads) {
         Worker* worker = start_worker();
         if (!worker) return;
         put_spare(*worker);

@@ -97,6 +97,7 @@ private:
     context::StackPool& pool_of(std::size_t stack_bytes);
     context::Stack take_stack(Processor* processor);
     bool wait_for_fibers(std::int64_t deadline_ns);
+    bool wait_for_threads(std::int64_t deadline_ns);
 
     static std::atomic<Scheduler*> s_active;
 

@@ -91,9 +91,9 @@ void Worker::wait_for_processor() {
 }
 
 void Worker::pin(int cpu) {
-    if (pinned_cpu_.load(std::memory_order_relaxed) == cpu) return;
-    pinned_cpu_.store(cpu, std::memory_order_relaxed);
-    os::pin_thread(thread_id, cpu, scheduler.cpus);
+    const int id = thread_id.load(std::memory_order_relaxed);
+    if (id == 0 || pinned_cpu_.exchange(cpu, std::memory_order_relaxed) == cpu) return;
+    os::pin_thread(id, cpu, scheduler.cpus);
 }
 
 void Worker::give(Processor& processor, ProcessorWord::Ticket ticket, bool at_home) {
@@ -183,9 +183,10 @@ void Worker::run(Fiber& next) {
 
 void Worker::main() {
     set_current_worker(this);
-    thread_id = os::thread_id();
+    const int id = os::thread_id();
+    thread_id.store(id, std::memory_order_relaxed);
     os::install_alternate_stack();
-    os::ask_for_slice(thread_id, k_worker_slice_ns);
+    os::ask_for_slice(id, k_worker_slice_ns);
     context::adopt_thread(scheduler_side_);
     exceptions_ = context::exception_state_of_thread();
     errno_location_ = errno_location_of_thread();

@@ -99,7 +99,7 @@ public:
     Scheduler& scheduler;
     const unsigned number;
     pthread_t thread{};
-    int thread_id = 0;
+    std::atomic<int> thread_id{0};                 // the kernel's; 0 until the thread has started
     Fiber* fiber = nullptr;                        // what it runs or keeps
     Worker* next_spare = nullptr;                  // guarded by the scheduler's spare list
     std::atomic<bool> is_signal_pending{false};    // one signal at a time
