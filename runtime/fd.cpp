@@ -23,7 +23,7 @@ constexpr std::uint64_t k_closing = std::uint64_t{1} << 63;
 
 bool is_on_fiber() {
     sched::Worker* worker = sched::current_worker();
-    return worker && worker->fiber;
+    return worker && worker->current_fiber();
 }
 
 // The direct system call of a request; -errno on failure.
@@ -264,8 +264,8 @@ struct HangupWatch::Poll : sched::Operation {
 HangupWatch::HangupWatch(Fd& socket) : poll_(nullptr) {
     static_assert(sizeof(Poll) <= sizeof room_);
     sched::Worker* worker = sched::current_worker();
-    if (!worker || !worker->fiber) return;
-    sched::Fiber& fiber = *worker->fiber;
+    if (!worker || !worker->current_fiber()) return;
+    sched::Fiber& fiber = *worker->current_fiber();
     if (fiber.holds_hook) fatal("HangupWatch: fiber %llu watches another socket already",
                                 static_cast<unsigned long long>(fiber.id));
     poll_ = ::new (static_cast<void*>(room_)) Poll(socket, &fiber);

@@ -22,7 +22,7 @@ namespace {
 
 Fiber* current_fiber() {
     Worker* worker = current_worker();
-    return worker ? worker->fiber : nullptr;
+    return worker ? worker->current_fiber() : nullptr;
 }
 
 }  // namespace

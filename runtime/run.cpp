@@ -18,7 +18,9 @@ void on_sigquit(int) {
 class QuitHandler {
 public:
     explicit QuitHandler(bool wanted) {
-        if (!wanted || sigaction(SIGQUIT, nullptr, &previous_) != 0 || previous_.sa_handler != SIG_DFL) return;
+        // Ignored is as good as default: a shell that starts a program in the background ignores it for the program.
+        if (!wanted || sigaction(SIGQUIT, nullptr, &previous_) != 0) return;
+        if (previous_.sa_handler != SIG_DFL && previous_.sa_handler != SIG_IGN) return;
         struct sigaction action {};
         action.sa_handler = on_sigquit;
         action.sa_flags = SA_RESTART | SA_ONSTACK;

@@ -1,14 +1,18 @@
 #include "runtime/sched/dump.hpp"
 
-#include <array>
 #include <charconv>
-#include <cxxabi.h>
 #include <cstdlib>
+#include <cxxabi.h>
+#include <deque>
 #include <dlfcn.h>
+#include <sched.h>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
+#include "runtime/sched/backtrace.hpp"
 #include "runtime/sched/monitor.hpp"
+#include "runtime/sched/preempt.hpp"
 #include "runtime/sched/scheduler.hpp"
 
 namespace reeve::sched {
@@ -25,33 +29,6 @@ const char* name_of(Phase phase) {
     return "?";
 }
 
-struct Frames {
-    std::array<void*, 32> addresses;
-    std::size_t count = 0;
-};
-
-// Follows frame pointers within the fiber's own stack. The fiber may start to run meanwhile: then the words read are
-// stale or torn, never outside the stack.
-[[gnu::no_sanitize("address", "thread")]] Frames frames_of(const Fiber& fiber) {
-    Frames frames;
-    const auto bottom = reinterpret_cast<std::uintptr_t>(fiber.stack.bottom);
-    const auto top = reinterpret_cast<std::uintptr_t>(fiber.closure);
-    const auto saved = reinterpret_cast<std::uintptr_t>(fiber.side.saved);
-    if (saved < bottom || saved + 64 > top) return frames;
-    const context::Resume resume = context::resume_point(fiber.side);
-    frames.addresses[frames.count++] = resume.address;
-    auto frame = reinterpret_cast<std::uintptr_t>(resume.frame_pointer);
-    while (frames.count < frames.addresses.size() && frame >= saved && frame + 16 <= top && frame % 8 == 0) {
-        auto words = reinterpret_cast<void* const*>(frame);
-        if (!words[1]) break;
-        frames.addresses[frames.count++] = words[1];
-        const auto next = reinterpret_cast<std::uintptr_t>(words[0]);
-        if (next <= frame) break;
-        frame = next;
-    }
-    return frames;
-}
-
 void append_hex(std::string& text, std::uintptr_t value) {
     char digits[20];
     const auto end = std::to_chars(digits, digits + sizeof digits, value, 16).ptr;
@@ -62,7 +39,8 @@ void append_frame(std::string& text, void* address) {
     text += "    ";
     append_hex(text, reinterpret_cast<std::uintptr_t>(address));
     Dl_info info{};
-    if (dladdr(address, &info) != 0 && info.dli_sname) {
+    // A return address may be the first of the next function, after a call that does not return.
+    if (dladdr(static_cast<char*>(address) - 1, &info) != 0 && info.dli_sname) {
         int status = 0;
         char* demangled = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
         text.append(" ").append(demangled ? demangled : info.dli_sname).append("+");
@@ -84,17 +62,54 @@ void write_out(int fd, const std::string& text) {
     }
 }
 
-void append_fiber(std::string& text, const Fiber& fiber, std::int64_t now) {
+void append_backtrace(std::string& text, const Backtrace& backtrace) {
+    for (std::size_t i = 0; i < backtrace.count; ++i) append_frame(text, backtrace.addresses[i]);
+}
+
+void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* running, std::int64_t now) {
     const Phase phase = fiber.phase.load(std::memory_order_acquire);
     text += "fiber " + std::to_string(fiber.id) + " '" + fiber.name + "' " + name_of(phase);
     if (phase == Phase::parked) text += std::string(" in ") + fiber.reason;
     if (phase == Phase::runnable && fiber.held_by) text += std::string(", waits for ") + fiber.reason;
     if (phase != Phase::running) text += ", " + std::to_string((now - fiber.since_ns) / 1'000'000) + " ms";
     text += '\n';
-    if (phase == Phase::parked || (phase == Phase::runnable && !fiber.held_by)) {
-        const Frames frames = frames_of(fiber);
-        for (std::size_t i = 0; i < frames.count; ++i) append_frame(text, frames.addresses[i]);
+    if (phase == Phase::parked || phase == Phase::preempted || (phase == Phase::runnable && !fiber.held_by)) {
+        Backtrace backtrace;
+        backtrace.walk(fiber);
+        append_backtrace(text, backtrace);
+    } else if (running) {
+        append_backtrace(text, *running);
     }
+}
+
+struct Running {
+    const Fiber* fiber;
+    Backtrace backtrace;
+};
+
+// Asks every thread that has a fiber for its backtrace, by signal, and waits a little for the answers.
+std::deque<Running> ask_running(Scheduler& scheduler) {
+    std::vector<Worker*> workers;
+    scheduler.for_each_worker([&](Worker& worker) { workers.push_back(&worker); });
+    std::deque<Running> running;
+    std::vector<Worker*> asked;
+    for (Worker* worker : workers) {
+        const Fiber* fiber = worker->fiber.load(std::memory_order_relaxed);
+        if (!fiber || fiber->held_by) continue;
+        running.emplace_back().fiber = fiber;
+        worker->backtrace_wanted.store(&running.back().backtrace, std::memory_order_release);
+        asked.push_back(worker);
+        signal_worker(*worker, preempt_signal(scheduler.config));
+    }
+    constexpr std::int64_t k_patience_ns = 20'000'000;
+    const std::int64_t give_up_ns = now_ns() + k_patience_ns;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+        while (!running[i].backtrace.is_taken.load(std::memory_order_acquire) && now_ns() < give_up_ns) sched_yield();
+        // Either the handler never gets the pointer, or it has it and will be done in a moment.
+        if (!asked[i]->backtrace_wanted.exchange(nullptr, std::memory_order_acq_rel))
+            while (!running[i].backtrace.is_taken.load(std::memory_order_acquire)) sched_yield();
+    }
+    return running;
 }
 
 }  // namespace
@@ -102,11 +117,15 @@ void append_fiber(std::string& text, const Fiber& fiber, std::int64_t now) {
 void dump_all(Scheduler& scheduler, int fd) {
     constexpr std::size_t k_chunk = 64 * 1024;
     const std::int64_t now = now_ns();
+    const std::deque<Running> running = ask_running(scheduler);
     std::string text = "reeve: all fibers\n";
     std::size_t count = 0;
     scheduler.for_each_fiber([&](Fiber& fiber) {
         ++count;
-        append_fiber(text, fiber, now);
+        const Backtrace* of_running = nullptr;
+        for (const Running& one : running)
+            if (one.fiber == &fiber) of_running = &one.backtrace;
+        append_fiber(text, fiber, of_running, now);
         if (text.size() < k_chunk) return;
         write_out(fd, text);
         text.clear();

@@ -10,7 +10,8 @@ namespace reeve::sched {
 
 class Scheduler;
 
-// Every fiber: id, name, phase, what it waits for, how long, backtrace (of those that are not running).
+// Every fiber: id, name, phase, what it waits for, how long, backtrace. Threads that run a fiber are asked for theirs by
+// the preemption signal, which may end a sleeping system call with EINTR.
 void dump_all(Scheduler& scheduler, int fd);
 
 // "reeve 1000ms: workers 2, idle 1, threads 4, fibers 12, ..." to standard error.

@@ -48,6 +48,7 @@ struct Fiber : Parkable {
     void* hook;
     const char* reason;             // what it waits for: a string constant
     std::int64_t since_ns;          // when the phase began, as the processor's clock said
+    std::uintptr_t interrupted_at[3];  // code address, stack and frame pointer where it was preempted
     context::StackPool* pool;
     context::Stack stack;
     char name[k_name_bytes];

@@ -13,6 +13,7 @@
 
 #include "runtime/base/assert.hpp"
 #include "runtime/config.hpp"
+#include "runtime/sched/backtrace.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/worker.hpp"
@@ -97,8 +98,8 @@ bool may_park(const Worker& worker, const ucontext_t& context) {
     const auto pc = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
     const auto stack_pointer = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RSP]);
     const auto frame = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RBP]);
-    const auto bottom = reinterpret_cast<std::uintptr_t>(worker.fiber->stack.bottom);
-    const auto top = reinterpret_cast<std::uintptr_t>(worker.fiber->closure);  // where the frames begin
+    const auto bottom = reinterpret_cast<std::uintptr_t>(worker.current_fiber()->stack.bottom);
+    const auto top = reinterpret_cast<std::uintptr_t>(worker.current_fiber()->closure);  // where the frames begin
     if (stack_pointer < bottom || stack_pointer >= top) return false;
     if (is_in_library(*map, pc)) return false;
     // 0f 05, the system call instruction: the thread sits in the kernel or has just returned.
@@ -113,8 +114,21 @@ void chain(const struct sigaction& previous, int signal, siginfo_t* info, void* 
         previous.sa_handler(signal);
 }
 
+void take_backtrace(const Worker& worker, const ucontext_t& context, Backtrace& into) {
+    const auto& registers = context.uc_mcontext.gregs;
+    if (const Fiber* fiber = worker.current_fiber())
+        into.walk(static_cast<std::uintptr_t>(registers[REG_RIP]), static_cast<std::uintptr_t>(registers[REG_RSP]),
+                  static_cast<std::uintptr_t>(registers[REG_RBP]), reinterpret_cast<std::uintptr_t>(fiber->closure));
+    into.is_taken.store(true, std::memory_order_release);
+}
+
 void park_or_refuse(Worker& worker, const ucontext_t& context) {
     if (may_park(worker, context)) {
+        const auto& registers = context.uc_mcontext.gregs;
+        auto& at = worker.current_fiber()->interrupted_at;
+        at[0] = static_cast<std::uintptr_t>(registers[REG_RIP]);
+        at[1] = static_cast<std::uintptr_t>(registers[REG_RSP]);
+        at[2] = static_cast<std::uintptr_t>(registers[REG_RBP]);
         worker.park_preempted();
         return;
     }
@@ -126,9 +140,12 @@ void on_preempt(int signal, siginfo_t* info, void* raw) {
     const int saved = errno;
     Worker* worker = current_worker();
     if (worker && info->si_code == SI_TKILL && worker->is_signal_pending.load(std::memory_order_relaxed)) {
+        const auto& context = *static_cast<const ucontext_t*>(raw);
+        if (Backtrace* wanted = worker->backtrace_wanted.exchange(nullptr, std::memory_order_acq_rel))
+            take_backtrace(*worker, context, *wanted);
         if (worker->depth() == 0) {
             worker->hand_over();
-            if (worker->is_detached()) park_or_refuse(*worker, *static_cast<const ucontext_t*>(raw));
+            if (worker->is_detached()) park_or_refuse(*worker, context);
         }
         worker->is_signal_pending.store(false, std::memory_order_release);
     } else {
@@ -139,8 +156,8 @@ void on_preempt(int signal, siginfo_t* info, void* raw) {
 
 void on_segv(int signal, siginfo_t* info, void* raw) {
     Worker* worker = current_worker();
-    if (worker && worker->fiber && context::StackPool::is_in_guard(worker->fiber->stack, info->si_addr)) {
-        const Fiber& fiber = *worker->fiber;
+    if (worker && worker->current_fiber() && context::StackPool::is_in_guard(worker->current_fiber()->stack, info->si_addr)) {
+        const Fiber& fiber = *worker->current_fiber();
         fatal("fiber %llu '%s' overflowed its stack of %zu KB: give it more (FiberOptions::stack_bytes, "
               "Config::stack_bytes) or put less on it", static_cast<unsigned long long>(fiber.id), fiber.name,
               (static_cast<std::size_t>(fiber.stack.top - fiber.stack.bottom) + 4096) / 1024);

@@ -34,7 +34,7 @@ void nap() {
 void fiber_main(void* arrived) {
     auto* worker = static_cast<Worker*>(arrived);
     worker->arrive();
-    Fiber& self = *worker->fiber;
+    Fiber& self = *worker->current_fiber();
     // What switch_away() does for a fiber that continues: this one enters user code from depth 1.
     worker->begin_user_code();
     run_closure(self);

@@ -10,7 +10,7 @@ namespace {
 
 Parkable& current_parkable() {
     Worker* worker = current_worker();
-    if (worker && worker->fiber) return *worker->fiber;
+    if (worker && worker->current_fiber()) return *worker->current_fiber();
     return current_thread_parkable();
 }
 

@@ -49,10 +49,10 @@ bool Worker::is_detached() const {
 void Worker::attach() {
     is_waiting_.store(true, std::memory_order_relaxed);
     processor_.store(nullptr, std::memory_order_relaxed);
-    fiber->held_by = this;
-    fiber->reason = "a processor, after blocking";
-    fiber->phase.store(Phase::runnable, std::memory_order_relaxed);
-    scheduler.returning.push(*fiber);
+    current_fiber()->held_by = this;
+    current_fiber()->reason = "a processor, after blocking";
+    current_fiber()->phase.store(Phase::runnable, std::memory_order_relaxed);
+    scheduler.returning.push(*current_fiber());
     scheduler.notify_work();
     wait_for_processor();
 }
@@ -71,9 +71,9 @@ void Worker::hand_over() {
 void Worker::park_preempted() {
     is_waiting_.store(true, std::memory_order_relaxed);
     processor_.store(nullptr, std::memory_order_relaxed);
-    fiber->held_by = this;
-    fiber->phase.store(Phase::preempted, std::memory_order_relaxed);
-    scheduler.preempted.push(*fiber);
+    current_fiber()->held_by = this;
+    current_fiber()->phase.store(Phase::preempted, std::memory_order_relaxed);
+    scheduler.preempted.push(*current_fiber());
     // Idle's O1, with the waking left to the monitor: a handler takes no lock.
     if (scheduler.idle.count() != 0) scheduler.monitor->poke();
     wait_for_processor();
@@ -84,8 +84,8 @@ void Worker::park_preempted() {
 void Worker::wait_for_processor() {
     do parker_.park();
     while (!processor());
-    fiber->held_by = nullptr;
-    fiber->phase.store(Phase::running, std::memory_order_relaxed);
+    current_fiber()->held_by = nullptr;
+    current_fiber()->phase.store(Phase::running, std::memory_order_relaxed);
     processor()->slices.store(processor()->slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     processor()->is_overdue.store(false, std::memory_order_relaxed);
 }
@@ -122,7 +122,7 @@ void Worker::detach() {
 // --- switching --------------------------------------------------------------------------------------------------------
 
 void Worker::load(Fiber& next) {
-    fiber = &next;
+    fiber.store(&next, std::memory_order_relaxed);
     next.phase.store(Phase::running, std::memory_order_relaxed);
     *exceptions_ = next.exceptions;
     *errno_location_ = next.saved_errno;
@@ -135,7 +135,7 @@ void Worker::load(Fiber& next) {
 void Worker::switch_away(After after) {
     Worker& worker = *current_worker();
     Processor& mine = *worker.processor();
-    Fiber& self = *worker.fiber;
+    Fiber& self = *worker.current_fiber();
     const unsigned depth = worker.depth();
     self.exceptions = *worker.exceptions_;
     self.saved_errno = *worker.errno_location_;
@@ -149,7 +149,7 @@ void Worker::switch_away(After after) {
         worker.load(*next);
         to = &next->side;
     } else {
-        worker.fiber = nullptr;
+        worker.fiber.store(nullptr, std::memory_order_relaxed);
     }
     auto* arrived = static_cast<Worker*>(context::jump(self.side, *to, &worker, after == After::ended));
     arrived->arrive();

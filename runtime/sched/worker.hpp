@@ -35,6 +35,7 @@ inline constexpr std::int64_t k_monitor_slice_ns = 100'000;  // the kernel's min
 inline constexpr std::int64_t k_worker_slice_ns = 500'000;
 inline constexpr std::int64_t k_detached_slice_ns = 100'000'000;
 
+struct Backtrace;
 struct Fiber;
 struct Processor;
 class Scheduler;
@@ -93,6 +94,7 @@ public:
     // True: user code is running without a processor. Signal-safe; for others a hint.
     [[nodiscard]] bool is_detached() const;
 
+    [[nodiscard]] Fiber* current_fiber() const { return fiber.load(std::memory_order_relaxed); }
     [[nodiscard]] Processor* processor() const { return processor_.load(std::memory_order_relaxed); }
     [[nodiscard]] unsigned depth() const { return depth_.load(std::memory_order_relaxed); }
 
@@ -100,12 +102,13 @@ public:
     const unsigned number;
     pthread_t thread{};
     std::atomic<int> thread_id{0};                 // the kernel's; 0 until the thread has started
-    Fiber* fiber = nullptr;                        // what it runs or keeps
+    std::atomic<Fiber*> fiber{nullptr};            // what it runs or keeps; its own thread writes, the dump reads
     Worker* next_spare = nullptr;                  // guarded by the scheduler's spare list
     std::atomic<bool> is_signal_pending{false};    // one signal at a time
     std::atomic<std::uint32_t> refusals{0};        // signals that found it where it must not be stopped
     std::atomic<bool> has_refused{false};          // the last one; taken note of by the monitor
     std::atomic<Worker*> successor{nullptr};       // who is to get the processor; set by the monitor, taken by either
+    std::atomic<Backtrace*> backtrace_wanted{nullptr};  // for the dump, taken by the handler
     std::atomic<bool> has_ended{false};            // its thread has nothing more to do
 
 private:

@@ -1,0 +1,36 @@
+#include "runtime/sched/backtrace.hpp"
+
+#include "runtime/sched/fiber.hpp"
+
+namespace reeve::sched {
+
+[[gnu::no_sanitize("address", "thread")]] void Backtrace::walk(std::uintptr_t address, std::uintptr_t stack_pointer,
+                                                               std::uintptr_t frame, std::uintptr_t top) {
+    count = 0;
+    addresses[count++] = reinterpret_cast<void*>(address);
+    while (count < addresses.size() && frame >= stack_pointer && frame + 16 <= top && frame % 8 == 0) {
+        const auto* words = reinterpret_cast<const std::uintptr_t*>(frame);
+        if (words[1] == 0) return;
+        addresses[count++] = reinterpret_cast<void*>(words[1]);
+        if (words[0] <= frame) return;
+        frame = words[0];
+    }
+}
+
+[[gnu::no_sanitize("address", "thread")]] void Backtrace::walk(const Fiber& fiber) {
+    const auto bottom = reinterpret_cast<std::uintptr_t>(fiber.stack.bottom);
+    const auto top = reinterpret_cast<std::uintptr_t>(fiber.closure);
+    const auto saved = reinterpret_cast<std::uintptr_t>(fiber.side.saved);
+    count = 0;
+    if (fiber.phase.load(std::memory_order_acquire) == Phase::preempted) {
+        const auto& at = fiber.interrupted_at;
+        if (at[1] >= bottom && at[1] <= top) walk(at[0], at[1], at[2], top);
+        return;
+    }
+    if (saved < bottom || saved + 64 > top) return;
+    const context::Resume resume = context::resume_point(fiber.side);
+    walk(reinterpret_cast<std::uintptr_t>(resume.address), saved, reinterpret_cast<std::uintptr_t>(resume.frame_pointer),
+         top);
+}
+
+}  // namespace reeve::sched
