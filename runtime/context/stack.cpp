@@ -1,5 +1,6 @@
 #include "runtime/context/stack.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <sys/mman.h>
@@ -83,14 +84,26 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
 
 void StackPool::give(const Stack* stacks, std::size_t count) {
     SpinGuard guard_lock(lock_);
-    for (std::size_t i = 0; i < count; ++i) {
-        if (hot_.size() < k_hot_stacks) {
-            hot_.push_back(stacks[i]);
-            continue;
+    hot_.insert(hot_.end(), stacks, stacks + count);
+}
+
+bool StackPool::trim(std::size_t count) {
+    constexpr std::size_t k_batch = 32;
+    Stack batch[k_batch];
+    std::size_t taken = 0;
+    {
+        SpinGuard guard_lock(lock_);
+        while (taken < std::min(count, k_batch) && hot_.size() > k_hot_stacks) {
+            batch[taken++] = hot_.back();
+            hot_.pop_back();
         }
-        madvise(stacks[i].bottom, static_cast<std::size_t>(stacks[i].top - stacks[i].bottom), MADV_DONTNEED);
-        cold_.push_back(stacks[i]);
     }
+    if (taken == 0) return false;
+    for (std::size_t i = 0; i < taken; ++i)
+        madvise(batch[i].bottom, static_cast<std::size_t>(batch[i].top - batch[i].bottom), MADV_DONTNEED);
+    SpinGuard guard_lock(lock_);
+    cold_.insert(cold_.end(), batch, batch + taken);
+    return true;
 }
 
 }  // namespace reeve::context

@@ -3,8 +3,8 @@
 // Idea. Slabs of k_stacks_per_slab stacks are reserved without commitment; a page costs memory only when touched. The
 // lowest page of each stack is a guard: MADV_GUARD_INSTALL where the kernel has it (Linux 6.13; no extra mapping, so
 // vm.max_map_count does not matter), mprotect below that until the mappings run out, which is said once. Freed stacks
-// are kept hot, the youngest first; beyond k_hot_stacks their pages go back to the kernel. Slabs are never unmapped
-// while the pool lives, so the top of a stack (where the scheduler keeps its Fiber) is type-stable memory, zero at first.
+// are kept hot, the youngest first; what exceeds k_hot_stacks is given back to the kernel in the background (trim), because
+// each such call interrupts the other CPUs. Slabs are never unmapped while the pool lives, so the top of a stack (where the scheduler keeps its Fiber) is type-stable memory, zero at first.
 //
 // Any thread; takes a lock; never parks; not signal-safe except owner_of().
 //
@@ -36,6 +36,8 @@ public:
     // Up to `count` stacks into `into`; fewer only when the address space or memory is exhausted.
     std::size_t take(Stack* into, std::size_t count);
     void give(const Stack* stacks, std::size_t count);
+    // Gives the pages of up to `count` freed stacks that exceed k_hot_stacks back to the kernel. False: there are none.
+    bool trim(std::size_t count);
 
     [[nodiscard]] std::size_t stack_bytes() const { return stack_bytes_; }
 

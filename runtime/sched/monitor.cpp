@@ -11,6 +11,8 @@ namespace reeve::sched {
 namespace {
 
 constexpr int k_quiet_ticks = 10;                      // then it sleeps: waking it costs more than a few looks
+constexpr std::size_t k_trimmed_stacks = 16;           // at a tick: some 50 us of its time
+constexpr std::uint64_t k_busy_trim_ticks = 64;
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_longest_pause_ns = 10'000'000;
 
@@ -49,7 +51,10 @@ void Monitor::main() {
         if (!scheduler_.preempted.is_empty()) scheduler_.notify_work();
         if (dump_is_wanted_.exchange(false)) dump_all(scheduler_, 2);
         if (now >= next_trace_ns_) trace(now);
-        if (quiet < k_quiet_ticks) {
+        // In a lull at once; under load a little at a time, or memory of a burst would stay for ever.
+        const bool may_trim = quiet > 0 || ticks.value() % k_busy_trim_ticks == 0;
+        const bool has_trimmed = may_trim && scheduler_.stacks.trim(k_trimmed_stacks);
+        if (quiet < k_quiet_ticks || has_trimmed) {
             parker_.park_until(next_look_ns(now));
             continue;
         }
@@ -64,12 +69,16 @@ void Monitor::main() {
 }
 
 std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
-    // A timer that comes due behind a fiber that computes is worth a look of its own.
-    std::int64_t next = now_ns + tick_ns_;
-    for (auto& processor : scheduler_.processors)
-        if (!processor->is_idle.load(std::memory_order_relaxed))
-            next = std::min(next, std::max(processor->timers.earliest_ns(), now_ns + tick_ns_ / 4));
-    return std::min(next, next_trace_ns_);
+    // Where every processor changes fibers all the time there is little to see.
+    bool any_lasts = !detached_.empty();
+    std::int64_t next = Deadline::k_never_ns;
+    for (std::size_t i = 0; i < watches_.size(); ++i) {
+        if (!watches_[i].lasts) continue;
+        any_lasts = true;
+        // A timer that comes due behind a fiber that computes is worth a look of its own.
+        next = std::min(next, std::max(scheduler_.processors[i]->timers.earliest_ns(), now_ns + tick_ns_ / 4));
+    }
+    return std::min({next, now_ns + (any_lasts ? tick_ns_ : quantum_ns_), next_trace_ns_});
 }
 
 bool Monitor::watch_all(std::int64_t now_ns) {
@@ -77,6 +86,7 @@ bool Monitor::watch_all(std::int64_t now_ns) {
     if (scheduler_.config.preemption) {
         for (std::size_t i = 0; i < watches_.size(); ++i) {
             Processor& processor = *scheduler_.processors[i];
+            watches_[i].lasts = false;
             if (processor.is_idle.load(std::memory_order_relaxed)) continue;
             is_busy = true;
             watch(processor, watches_[i], now_ns);
@@ -105,9 +115,10 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
             if (last.worker->is_detached()) add_detached(*last.worker, os::cpu_time_ns(last.worker->thread), now_ns);
         }
         const std::int64_t began = processor.slice_began_ns.exchange(0, std::memory_order_relaxed);
-        last = {slices, began != 0 ? began : now_ns, worker, -1, false};
+        last = {slices, began != 0 ? began : now_ns, worker, -1, false, false};
         if (began == 0) return;
     }
+    last.lasts = true;
     const Waiting waiting = who_waits(processor, now_ns);
     if (waiting == Waiting::nobody) return;
     const std::int64_t allowed = waiting == Waiting::woken ? quantum_ns_ / 4 : quantum_ns_;

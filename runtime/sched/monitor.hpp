@@ -65,6 +65,7 @@ private:
         Worker* worker = nullptr;
         std::int64_t cpu_ns = -1;  // of the worker, when its slice was first seen to last
         bool was_asked = false;    // it has a successor and a signal
+        bool lasts = false;        // the slice was there at the last look already
     };
     struct Detached {
         Worker* worker;

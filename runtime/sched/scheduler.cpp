@@ -210,7 +210,7 @@ void Scheduler::make_runnable(Fiber& fiber) {
     Worker* worker = current_worker();
     Processor* mine = worker && worker->depth() > 0 ? worker->processor() : nullptr;
     if (!mine || !mine->queue.push(fiber)) global.push(fiber);
-    notify_work();
+    if (!mine || !worker->is_polling()) notify_work();
 }
 
 void Scheduler::requeue(Processor& processor, Fiber& fiber) {

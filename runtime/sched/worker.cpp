@@ -305,6 +305,7 @@ void Worker::sleep(Processor& mine) {
 
 void Worker::poll(Processor& mine) {
     constexpr unsigned k_batch = 64;
+    is_polling_ = true;
     mine.now_ns = now_ns();
     if (mine.has_cancels.load(std::memory_order_acquire)) cancel_pending(mine);
     if (mine.ring.has_unsubmitted()) {
@@ -326,6 +327,8 @@ void Worker::poll(Processor& mine) {
         for (std::size_t i = 0; i < fired; ++i)
             if (due[i]->state.ready()) scheduler.make_runnable(static_cast<Fiber&>(*due[i]));
     }
+    is_polling_ = false;
+    if (mine.queue.size() > 1) scheduler.notify_work();
 }
 
 }  // namespace reeve::sched

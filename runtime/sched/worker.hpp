@@ -96,6 +96,8 @@ public:
 
     [[nodiscard]] Fiber* current_fiber() const { return fiber.load(std::memory_order_relaxed); }
     [[nodiscard]] Processor* processor() const { return processor_.load(std::memory_order_relaxed); }
+    // In poll(): what becomes runnable now is run by this worker next, or announced once for all of it.
+    [[nodiscard]] bool is_polling() const { return is_polling_; }
     [[nodiscard]] unsigned depth() const { return depth_.load(std::memory_order_relaxed); }
 
     Scheduler& scheduler;
@@ -130,6 +132,7 @@ private:
     std::atomic<int> pinned_cpu_{-1};
     std::atomic<bool> is_waiting_{true};           // for a processor, in attach(), the handler or the spare list
     bool is_searching_ = false;
+    bool is_polling_ = false;
     os::Parker parker_;
     context::Side scheduler_side_;
     Fiber* left_ = nullptr;                        // the fiber whose stack was left, and what becomes of it
