@@ -1,0 +1,140 @@
+// From a client's leaving to the end of the upstream's request: client -> gateway -> TLS -> gateway with the model.
+//
+// Everything is in one process, so that one clock tells: the client closes its connection at a known instant, and the
+// second gateway's counter of cancelled requests is watched. Two phases: while the upstream has not sent a byte, and in
+// the middle of a stream; each also while other streams run through both gateways.
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/gateway/gateway.hpp"
+#include "http/client.hpp"
+#include "http/server.hpp"
+#include "net/tls.hpp"
+#include "runtime/runtime.hpp"
+#include "tests/support/bench.hpp"
+#include "tests/support/certificates.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using reeve::gateway::Forwarder;
+using reeve::gateway::Gateway;
+
+class Running {
+public:
+    Running(std::unique_ptr<Forwarder> forwarder, const reeve::net::TlsConfig* tls)
+        : gateway_(1, *reeve::gateway::profile_of("default"), std::move(forwarder)) {
+        gateway_.add_routes(server_);
+        const auto listening = tls ? server_.listen_tls("127.0.0.1:0", *tls) : server_.listen("127.0.0.1:0");
+        if (!listening) reeve::fatal("listen: %s", listening.error().text().c_str());
+        url_ = (tls ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(server_.port());
+        server_.limits().drain_timeout = 100ms;
+        serving_.emplace(reeve::spawn([this] { (void)server_.serve(); }));
+    }
+    ~Running() {
+        server_.stop();
+        serving_->join();
+    }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+
+    [[nodiscard]] const std::string& url() const { return url_; }
+    [[nodiscard]] const reeve::gateway::Counters& counters() const { return gateway_.counters(); }
+
+private:
+    Gateway gateway_;
+    reeve::http::Server server_;
+    std::string url_;
+    std::optional<reeve::Join<void>> serving_;
+};
+
+constexpr const char* k_body =
+    R"({"model":"reeve-sim","stream":true,"messages":[{"role":"user","content":"Tell me about lighthouses."}]})";
+
+// Milliseconds from the close to the upstream's end.
+double disconnect_once(reeve::http::Client& client, const Running& front, const Running& upstream, const char* fault) {
+    const auto& counters = upstream.counters();
+    const std::uint64_t requests = counters.requests.load();
+    const std::uint64_t cancelled = counters.cancelled.load();
+    const std::string url = front.url() + "/v1/chat/completions";
+    const bool is_streaming = fault == std::string("stall");
+    std::int64_t left_ns = 0;
+    auto calling = reeve::spawn([&] {
+        auto response = client.post(url, k_body, {{"X-Reeve-Fault", fault}});
+        for (int frames = 0; is_streaming && response && frames < 4; ++frames) (void)response->next_event();
+        left_ns = reeve::now_ns();
+        if (response) response->close();
+    });
+    if (!is_streaming) {
+        while (counters.requests.load() == requests) (void)reeve::sleep_for(200us);
+        (void)reeve::sleep_for(5ms);  // well into the wait for the first byte
+        left_ns = reeve::now_ns();
+        calling.cancel();
+    }
+    const reeve::Deadline too_late(2s);
+    while (counters.cancelled.load() == cancelled) {
+        if (too_late.has_passed()) reeve::fatal("the upstream's request outlives its client (%s)", fault);
+        (void)reeve::sleep_for(50us);
+    }
+    const std::int64_t ended_ns = reeve::now_ns();
+    calling.join();
+    return static_cast<double>(ended_ns - left_ns) / 1e6;
+}
+
+void measure(const char* name, const char* fault, const Running& front, const Running& upstream, unsigned streams,
+             std::uint64_t count) {
+    reeve::http::Client client;
+    bool is_over = false;
+    std::vector<reeve::Join<void>> others;
+    for (unsigned i = 0; i < streams; ++i)
+        others.push_back(reeve::spawn([&] {
+            while (!is_over) {
+                auto response = client.post(front.url() + "/v1/chat/completions", k_body);
+                while (response && response->next_event()) {
+                }
+                if (!response) return;
+            }
+        }));
+    std::vector<double> milliseconds;
+    for (std::uint64_t i = 0; i < count; ++i)
+        milliseconds.push_back(disconnect_once(client, front, upstream, fault));
+    is_over = true;
+    reeve::bench::Bench::report(name, {{"n", static_cast<double>(count)}, {"other_streams", streams}},
+                                {{"p50_ms", reeve::bench::quantile(milliseconds, 0.5)},
+                                 {"p99_ms", reeve::bench::quantile(milliseconds, 0.99)},
+                                 {"max_ms", reeve::bench::quantile(milliseconds, 1)}});
+    for (auto& other : others) other.cancel();
+    others.clear();
+    // The next measurement watches the same counter.
+    const auto& counters = upstream.counters();
+    while (counters.completed.load() + counters.cancelled.load() < counters.requests.load()) (void)reeve::sleep_for(1ms);
+}
+
+int run_all(const reeve::bench::Bench& bench) {
+    reeve::test::Certificates certificates;
+    const auto files = certificates.signed_for("IP:127.0.0.1");
+    const auto tls = reeve::net::TlsConfig::server({.certificate_file = files.certificate, .key_file = files.key, .alpn = {}});
+    if (!tls) reeve::fatal("tls: %s", tls.error().text().c_str());
+    const Running upstream(nullptr, &*tls);
+    auto forwarder = Forwarder::make({upstream.url(), "", certificates.authority()});
+    if (!forwarder) reeve::fatal("forwarder: %s", forwarder.error().text().c_str());
+    const Running front(std::move(forwarder).value(), nullptr);
+    const std::uint64_t count = bench.size({.small = 100, .real = 1000});
+    for (const unsigned streams : {0U, 200U}) {
+        if (bench.is_wanted("disconnect_mid_stream"))
+            measure("disconnect_mid_stream", "stall", front, upstream, streams, count);
+        if (bench.is_wanted("disconnect_before_first_byte"))
+            measure("disconnect_before_first_byte", "hang", front, upstream, streams, count);
+    }
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const reeve::bench::Bench bench(argc, argv);
+    return reeve::run([&] { return run_all(bench); });
+}

@@ -1,0 +1,42 @@
+"""Runs the benchmarks, each in a process of its own: tests/bench/run.py [--full] [NAME...], for `tools/dev bench`.
+
+Names: the benchmarks of runtime_bench, `http`, `sse`, `disconnect`. The short form takes about a minute in all and is for seeing
+that everything works; figures to quote come from --full on a machine that does nothing else.
+"""
+import pathlib
+import subprocess
+import sys
+
+from server import BUILD, say
+
+RUNTIME = ('parked', 'switch', 'spawn_join', 'channel_round_trip', 'channel_buffered', 'skynet', 'wake_beside_hogs',
+           'thread_spawn_join', 'thread_round_trip')
+HERE = pathlib.Path(__file__).parent
+
+
+def commands(full):
+    for name in RUNTIME:
+        yield name, [BUILD / 'tests/bench/runtime_bench', name] + (['--full'] if full else [])
+    yield 'http', [sys.executable, HERE / 'http_bench.py'] + (
+        ['--seconds', '10', '--rounds', '5'] if full else ['--seconds', '2', '--rounds', '3'])
+    yield 'sse', [sys.executable, HERE / 'sse_bench.py'] + (
+        ['--streams', '10000'] if full else ['--streams', '2000'])
+    yield 'disconnect', [BUILD / 'tests/bench/disconnect_bench'] + (['--full'] if full else [])
+
+
+def main():
+    full = '--full' in sys.argv
+    names = [argument for argument in sys.argv[1:] if argument != '--full']
+    wanted = [(name, command) for name, command in commands(full) if not names or name in names]
+    if not wanted:
+        sys.exit('bench: unknown name; known are ' + ' '.join(name for name, _ in commands(full)))
+    failed = []
+    for name, command in wanted:
+        say(name)
+        if subprocess.run([str(word) for word in command]).returncode != 0:
+            failed.append(name)
+    if failed:
+        sys.exit('bench: failed: ' + ' '.join(failed))
+
+
+main()

@@ -1,0 +1,95 @@
+// StackPool: distinct guarded stacks, memory only where touched, zero when new.
+#include "runtime/context/stack.hpp"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "tests/support/catch.hpp"
+
+using reeve::context::Stack;
+using reeve::context::StackPool;
+
+namespace {
+
+constexpr std::size_t k_stack_bytes = 64 * 1024;
+
+// The signal a child process dies of when it writes to `address`, 0 if it survives.
+int signal_of_write(std::byte* address) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::signal(SIGSEGV, SIG_DFL);
+        *static_cast<volatile std::byte*>(address) = std::byte{1};
+        ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+}  // namespace
+
+TEST_CASE("stack pool: stacks do not overlap, across slabs too", "[stack]") {
+    StackPool pool(k_stack_bytes);
+    constexpr std::size_t k_count = 3 * StackPool::k_stacks_per_slab;
+    std::vector<Stack> stacks(k_count);
+    REQUIRE(pool.take(stacks.data(), k_count) == k_count);
+    std::sort(stacks.begin(), stacks.end(), [](const Stack& a, const Stack& b) { return a.bottom < b.bottom; });
+    for (std::size_t i = 0; i < k_count; ++i) {
+        REQUIRE(stacks[i].bottom < stacks[i].top);
+        if (i > 0) REQUIRE(stacks[i - 1].top < stacks[i].bottom);
+    }
+}
+
+TEST_CASE("stack pool: the page below a stack is a guard", "[stack]") {
+    StackPool pool(k_stack_bytes);
+    Stack stack;
+    REQUIRE(pool.take(&stack, 1) == 1);
+    CHECK(signal_of_write(stack.bottom) == 0);
+    CHECK(signal_of_write(stack.top - 1) == 0);
+    CHECK(signal_of_write(stack.bottom - 1) == SIGSEGV);
+    CHECK(StackPool::is_in_guard(stack, stack.bottom - 1));
+    CHECK_FALSE(StackPool::is_in_guard(stack, stack.bottom));
+}
+
+TEST_CASE("stack pool: an unused stack costs no memory and reads as zero", "[stack]") {
+    StackPool pool(k_stack_bytes);
+    Stack stack;
+    REQUIRE(pool.take(&stack, 1) == 1);
+    const auto bytes = static_cast<std::size_t>(stack.top - stack.bottom);
+    std::vector<unsigned char> resident(bytes / 4096);
+    REQUIRE(::mincore(stack.bottom, bytes, resident.data()) == 0);
+    CHECK(std::none_of(resident.begin(), resident.end(), [](unsigned char page) { return (page & 1) != 0; }));
+    CHECK(std::all_of(stack.bottom, stack.top, [](std::byte byte) { return byte == std::byte{0}; }));
+}
+
+TEST_CASE("stack pool: a stack given back is taken again, the youngest first", "[stack]") {
+    StackPool pool(k_stack_bytes);
+    std::vector<Stack> stacks(2);
+    REQUIRE(pool.take(stacks.data(), 2) == 2);
+    pool.give(stacks.data(), 2);
+    Stack again;
+    REQUIRE(pool.take(&again, 1) == 1);
+    CHECK(again.top == stacks[1].top);
+}
+
+TEST_CASE("stack pool: for_each visits every stack ever handed out, once", "[stack]") {
+    StackPool pool(k_stack_bytes);
+    constexpr std::size_t k_count = StackPool::k_stacks_per_slab + 5;
+    std::vector<Stack> stacks(k_count);
+    REQUIRE(pool.take(stacks.data(), k_count) == k_count);
+    pool.give(stacks.data(), 10);
+    std::set<std::byte*> visited;
+    std::size_t visits = 0;
+    pool.for_each([&](Stack stack) {
+        visited.insert(stack.top);
+        ++visits;
+    });
+    CHECK(visits == k_count);
+    CHECK(visited.size() == k_count);
+}

@@ -1,0 +1,91 @@
+// How a broken program ends: its exit and its last words, seen from outside. One program each in tests/crash/.
+#include <signal.h>
+
+#include <string>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/child.hpp"
+#include "tests/support/reeve_test.hpp"
+
+using reeve::test::Child;
+using reeve::test::ChildEnd;
+using reeve::test::crash_program;
+using reeve::test::run_child;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// Dies of abort(), and says all of this. Sanitizers may turn the abort into an exit of their own.
+void dies_saying(const std::string& name, const std::vector<std::string>& words) {
+    const ChildEnd end = run_child({crash_program(name)});
+    INFO(end.err);
+    CHECK_FALSE(end.timed_out);
+    if (reeve::test::is_sanitized())
+        CHECK((end.signal != 0 || end.exit_status != 0));
+    else
+        CHECK(end.signal == SIGABRT);
+    for (const std::string& word : words) {
+        INFO("expected: " << word);
+        CHECK(has(end.err, word));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("crash: an uncaught exception names its fiber and its text", "[crash]") {
+    dies_saying("uncaught_exception", {"fatal", "fiber ", "'thrower'", "nobody catches this"});
+}
+
+TEST_CASE("crash: a stack overflow names its fiber and the stack's size", "[crash]") {
+    if (reeve::test::is_sanitized()) {
+        WARN("left out under sanitizers: they catch the overflow themselves");
+        return;
+    }
+    dies_saying("stack_overflow", {"fatal", "'deep'", "stack", "256 KB"});
+}
+
+TEST_CASE("crash: unlocking an unlocked mutex is fatal", "[crash]") {
+    dies_saying("unlock_without_lock", {"fatal", "nlock"});
+}
+
+TEST_CASE("crash: a wait group below zero is fatal", "[crash]") {
+    dies_saying("negative_wait_group", {"fatal", "WaitGroup"});
+}
+
+TEST_CASE("crash: the value of an error is fatal and names the error", "[crash]") {
+    dies_saying("value_of_error", {"fatal", "timed_out"});
+}
+
+TEST_CASE("crash: go without a runtime is fatal", "[crash]") {
+    dies_saying("go_without_run", {"fatal", "run()"});
+}
+
+TEST_CASE("crash: a null pointer ends the process with SIGSEGV, as always", "[crash]") {
+    const ChildEnd end = run_child({crash_program("null_pointer")});
+    INFO(end.err);
+    CHECK_FALSE(end.timed_out);
+    if (reeve::test::is_sanitized())
+        CHECK((end.signal != 0 || end.exit_status != 0));
+    else
+        CHECK(end.signal == SIGSEGV);
+    CHECK_FALSE(has(end.err, "overflowed"));
+}
+
+TEST_CASE("dump: SIGQUIT prints every fiber, and the program goes on", "[crash]") {
+    if (reeve::test::is_thread_sanitized()) {
+        WARN("left out under ThreadSanitizer: it keeps signals back until a call it knows");
+        return;
+    }
+    Child child({crash_program("dump_on_sigquit")});
+    REQUIRE(child.wait_for_text("ready"));
+    for (int round = 0; round < 2; ++round) {
+        child.send_signal(SIGQUIT);
+        REQUIRE(child.wait_for_text(round == 0 ? "'waiting'" : "3 fibers"));
+    }
+    CHECK(child.wait_for_text("'spinning'"));
+    CHECK(child.wait_for_text("'main'"));
+    CHECK(has(child.err(), "channel recv"));
+    child.send_signal(SIGKILL);
+    CHECK(child.wait().signal == SIGKILL);
+}

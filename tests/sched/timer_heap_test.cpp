@@ -1,0 +1,98 @@
+// TimerHeap: what is due fires in order, what was disarmed does not, and a wait that is over is not claimed again.
+#include "runtime/sched/timer_heap.hpp"
+
+#include <array>
+#include <deque>
+#include <random>
+#include <vector>
+
+#include "tests/support/catch.hpp"
+
+using reeve::Deadline;
+using reeve::sched::FiberState;
+using reeve::sched::Outcome;
+using reeve::sched::Parkable;
+using reeve::sched::Timer;
+using reeve::sched::TimerHeap;
+
+namespace {
+
+struct Sleeper : Parkable {
+    void arm(TimerHeap& heap, std::int64_t when_ns) {
+        timer.who = this;
+        timer.epoch = state.open(true);
+        timer.when_ns = when_ns;
+        heap.arm(timer);
+    }
+    Timer timer;
+};
+
+std::vector<Parkable*> fire_all(TimerHeap& heap, std::int64_t now_ns, std::size_t room = 4) {
+    std::vector<Parkable*> fired;
+    bool more = true;
+    while (more) {
+        std::vector<Parkable*> some(room);
+        some.resize(heap.fire(now_ns, some.data(), room, more));
+        fired.insert(fired.end(), some.begin(), some.end());
+    }
+    return fired;
+}
+
+}  // namespace
+
+TEST_CASE("timer heap: fires what is due, in order, and keeps the rest", "[timer_heap]") {
+    TimerHeap heap;
+    CHECK(heap.earliest_ns() == Deadline::k_never_ns);
+    std::deque<Sleeper> sleepers(5);
+    for (const int i : {3, 0, 4, 1, 2}) sleepers[static_cast<std::size_t>(i)].arm(heap, 100 + i);
+    CHECK(heap.earliest_ns() == 100);
+    CHECK(fire_all(heap, 99).empty());
+    CHECK(fire_all(heap, 102) == std::vector<Parkable*>{&sleepers[0], &sleepers[1], &sleepers[2]});
+    CHECK(heap.earliest_ns() == 103);
+    CHECK(fire_all(heap, 1000) == std::vector<Parkable*>{&sleepers[3], &sleepers[4]});
+    CHECK(heap.earliest_ns() == Deadline::k_never_ns);
+}
+
+TEST_CASE("timer heap: a disarmed timer does not fire; disarming a fired one does nothing", "[timer_heap]") {
+    TimerHeap heap;
+    std::deque<Sleeper> sleepers(3);
+    for (std::size_t i = 0; i < 3; ++i) sleepers[i].arm(heap, static_cast<std::int64_t>(i));
+    heap.disarm(sleepers[1].timer);
+    CHECK(fire_all(heap, 10) == std::vector<Parkable*>{&sleepers[0], &sleepers[2]});
+    heap.disarm(sleepers[0].timer);
+    CHECK(heap.earliest_ns() == Deadline::k_never_ns);
+}
+
+TEST_CASE("timer heap: a wait claimed by another is not scheduled by the timer", "[timer_heap]") {
+    TimerHeap heap;
+    std::deque<Sleeper> sleepers(2);
+    for (Sleeper& sleeper : sleepers) sleeper.arm(heap, 5);
+    REQUIRE(sleepers[0].state.claim(sleepers[0].timer.epoch, Outcome::ready));
+    CHECK(fire_all(heap, 5) == std::vector<Parkable*>{&sleepers[1]});
+}
+
+TEST_CASE("timer heap: thousands armed and disarmed at random fire in order and completely", "[timer_heap]") {
+    std::mt19937 random(7);
+    TimerHeap heap;
+    std::deque<Sleeper> sleepers(5'000);
+    std::size_t armed = 0;
+    for (Sleeper& sleeper : sleepers) sleeper.arm(heap, static_cast<std::int64_t>(random() % 10'000));
+    for (Sleeper& sleeper : sleepers) {
+        if (random() % 3 == 0)
+            heap.disarm(sleeper.timer);
+        else
+            ++armed;
+    }
+    std::size_t fired = 0;
+    std::int64_t last = -1;
+    bool in_order = true;
+    for (std::int64_t now = 0; now < 10'000 + 97; now += 97)
+        for (Parkable* who : fire_all(heap, now, 7)) {
+            const std::int64_t when = static_cast<Sleeper*>(who)->timer.when_ns;
+            in_order = in_order && when >= last && when <= now;
+            last = when;
+            ++fired;
+        }
+    CHECK(in_order);
+    CHECK(fired == armed);
+}
