@@ -1,5 +1,4 @@
-// reeve-fanout [--url U]: nested LLM calls, once one after the other, once gathered; both timelines side by
-// side.
+// reeve-fanout [--url U]: nested LLM calls, once one after the other, once gathered; with both timelines.
 //
 //     outline ──┬── chapter 1          one call, five that need its answer,
 //               ├── ...                and one that needs nothing
@@ -188,10 +187,7 @@ int fan_out(const std::string& url) {
     if (const auto chosen = model.choose(); !chosen) {
         std::fprintf(stderr, "reeve-fanout: no gateway at %s (%s)\n", url.c_str(),
                      chosen.error().text().c_str());
-        std::fputs(
-            "Start one in another terminal: tools/dev run (or build/bin/reeve-gateway), or name one: --url "
-            "U\n",
-            stderr);
+        std::fputs("Start one in another terminal with tools/dev run, or name one with --url U\n", stderr);
         return 1;
     }
     std::printf("%zu calls to the model \"%s\" at %s: an outline, %zu chapters that need it, and a title.\n",

@@ -21,8 +21,7 @@ struct HostPort {
     std::string host;  // no brackets; empty when the text was ":8080"
     std::uint16_t port = 0;
 
-    // "host:port", "1.2.3.4:5", "[::1]:5", ":5". A bare IPv6 address is refused: where its port begins is a
-    // guess.
+    // "host:port", "1.2.3.4:5", "[::1]:5", ":5". A bare IPv6 address is refused: its port is a guess.
     static Result<HostPort> parse(std::string_view text);
     // For texts in which the port may be missing ("example.org", "[::1]").
     static Result<HostPort> parse(std::string_view text, std::uint16_t default_port);

@@ -3,8 +3,7 @@
 //
 //     auto [left, right] = make_pipe();
 //     left->set_faults({.write_at_most = 1});      // every write moves one byte
-//     left->set_faults({.cut_after = 100});        // the 101st byte is never delivered; both ends see a
-//     reset
+//     left->set_faults({.cut_after = 100});        // the 101st byte is lost; both ends see a reset
 //
 // Each direction holds up to `capacity` bytes; a full one parks its writer. set_faults() may be called at any
 // time from any fiber. The two ends may outlive each other; destroying one closes it. Parks and errors as in
@@ -52,7 +51,7 @@ private:
     int side_;  // 0 or 1: index of the direction this end writes to
 };
 
-std::pair<std::unique_ptr<PipeStream>, std::unique_ptr<PipeStream>> make_pipe(std::size_t capacity = 64 *
-                                                                                                     1024);
+std::pair<std::unique_ptr<PipeStream>, std::unique_ptr<PipeStream>> make_pipe(
+    std::size_t capacity = 64 * 1024);
 
 }  // namespace reeve::net

@@ -1,8 +1,8 @@
 // Stream: the seam between transports (TCP, Unix, TLS, in-memory) and what is spoken over them.
 //
-// One fiber may read while another writes; two readers or two writers at once are a broken program. Calls
-// that may wait park the calling fiber and take a deadline. Errors: eof (the peer ended in order), timed_out,
-// cancelled, closed (close() was called here), reset, tls, os.
+// One fiber may read while another writes; two readers or two writers at once are a broken program. Calls that may
+// wait park the calling fiber and take a deadline. Errors: eof (the peer ended in order), timed_out, cancelled,
+// closed (close() was called here), reset, tls, os.
 #pragma once
 
 #include <cstddef>

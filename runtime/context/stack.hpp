@@ -3,8 +3,9 @@
 // Idea. Slabs of k_stacks_per_slab stacks are reserved without commitment; a page costs memory only when touched. The
 // lowest page of each stack is a guard: MADV_GUARD_INSTALL where the kernel has it (Linux 6.13; no extra mapping, so
 // vm.max_map_count does not matter), mprotect below that until the mappings run out, which is said once. Freed stacks
-// are kept hot, the youngest first; what exceeds k_hot_stacks is given back to the kernel in the background (trim), because
-// each such call interrupts the other CPUs. Slabs are never unmapped while the pool lives, so the top of a stack (where the scheduler keeps its Fiber) is type-stable memory, zero at first.
+// are kept hot, the youngest first; what exceeds k_hot_stacks is given back to the kernel in the background (trim),
+// because each such call interrupts the other CPUs. Slabs are never unmapped while the pool lives, so the top of a stack
+// (where the scheduler keeps its Fiber) is type-stable memory, zero at first.
 //
 // Any thread; takes a lock; never parks; not signal-safe except owner_of().
 //

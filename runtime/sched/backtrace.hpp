@@ -20,8 +20,8 @@ struct Backtrace {
 
     // From a code address, its stack and frame pointer, up to `top`.
     void walk(std::uintptr_t address, std::uintptr_t stack_pointer, std::uintptr_t frame, std::uintptr_t top);
-    // Of a fiber that is not running, preempted ones included. It may start to run meanwhile: then the words are stale or torn, never outside the
-    // stack.
+    // Of a fiber that is not running, preempted ones included. It may start to run meanwhile: then the words are stale or
+    // torn, never outside the stack.
     void walk(const Fiber& fiber);
 };
 

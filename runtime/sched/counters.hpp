@@ -13,7 +13,7 @@
     X(switches, "fibers switched to")                                          \
     X(parks, "fibers parked")                                                  \
     X(steals, "fibers stolen from another processor")                          \
-    X(wakes, "idle processors woken")                                          \
+    X(wakes, "times it was woken to search for work")                                          \
     X(sleeps, "times a worker slept in its ring")                              \
     X(submits, "calls that submitted requests to the kernel")                  \
     X(completions, "completions taken from the ring")                          \

@@ -135,22 +135,30 @@ void dump_all(Scheduler& scheduler, int fd) {
 }
 
 void print_trace(Scheduler& scheduler, std::int64_t elapsed_ms) {
-    std::uint64_t switches = 0;
-    std::uint64_t steals = 0;
+    using Number = unsigned long long;
+    Number switches = 0;
+    Number steals = 0;
+    Number wakes = 0;
+    Number sleeps = 0;
+    Number submits = 0;
     std::size_t queued = 0;
     for (auto& processor : scheduler.processors) {
-        switches += processor->counters.switches.value();
-        steals += processor->counters.steals.value();
+        const Counters& counters = processor->counters;
+        switches += counters.switches.value();
+        steals += counters.steals.value();
+        wakes += counters.wakes.value();
+        sleeps += counters.sleeps.value();
+        submits += counters.submits.value();
         queued += processor->queue.size();
     }
-    warn("%lldms: processors %zu, idle %d, searching %d, threads %u, fibers %llu, local %zu, global %zu, returning %zu, "
-         "preempted %zu, switches %llu, steals %llu, taken %llu, signals %llu",
+    warn("%lldms: processors %zu, idle %d, searching %d, threads %u, fibers %llu; queued: local %zu, global %zu, "
+         "returning %zu, preempted %zu; so far: switches %llu, steals %llu, wakes %llu, sleeps %llu, submits %llu, "
+         "ticks %llu, taken %llu, signals %llu",
          static_cast<long long>(elapsed_ms), scheduler.processors.size(), scheduler.idle.count(), scheduler.idle.searching(),
-         scheduler.thread_count(), static_cast<unsigned long long>(scheduler.live_fibers()), queued,
-         scheduler.global.size(), scheduler.returning.size(), scheduler.preempted.size(),
-         static_cast<unsigned long long>(switches), static_cast<unsigned long long>(steals),
-         static_cast<unsigned long long>(scheduler.monitor->taken.value()),
-         static_cast<unsigned long long>(scheduler.monitor->signals.value()));
+         scheduler.thread_count(), static_cast<Number>(scheduler.live_fibers()), queued, scheduler.global.size(),
+         scheduler.returning.size(), scheduler.preempted.size(), switches, steals, wakes, sleeps, submits,
+         static_cast<Number>(scheduler.monitor->ticks.value()), static_cast<Number>(scheduler.monitor->taken.value()),
+         static_cast<Number>(scheduler.monitor->signals.value()));
 }
 
 }  // namespace reeve::sched

@@ -89,6 +89,7 @@ bool Monitor::watch_all(std::int64_t now_ns) {
             watches_[i].lasts = false;
             if (processor.is_idle.load(std::memory_order_relaxed)) continue;
             is_busy = true;
+            if (!processor.queue.is_empty()) scheduler_.notify_work();
             watch(processor, watches_[i], now_ns);
         }
         is_busy = watch_detached(now_ns) || is_busy;

@@ -73,7 +73,8 @@ bool is_in(const Range& range, std::uintptr_t address) { return address >= range
 // Is no library function among the callers? By frame pointers when they lead cleanly to the bottom of the stack; else
 // every word of the stack is taken for a return address (more than there are, never fewer).
 // Reads words of a stack that AddressSanitizer takes for padding.
-[[gnu::no_sanitize("address")]] bool has_library_caller(const CodeMap& map, std::uintptr_t stack_pointer, std::uintptr_t frame, std::uintptr_t top) {
+[[gnu::no_sanitize("address")]] bool has_library_caller(const CodeMap& map, std::uintptr_t stack_pointer,
+                                                        std::uintptr_t frame, std::uintptr_t top) {
     constexpr int k_frames = 64;
     for (int i = 0; i < k_frames; ++i) {
         if (frame < stack_pointer || frame + 16 > top || frame % 8 != 0) break;

@@ -209,8 +209,14 @@ void Scheduler::make_runnable(Fiber& fiber) {
     fiber.phase.store(Phase::runnable, std::memory_order_release);
     Worker* worker = current_worker();
     Processor* mine = worker && worker->depth() > 0 ? worker->processor() : nullptr;
-    if (!mine || !mine->queue.push(fiber)) global.push(fiber);
-    if (!mine || !worker->is_polling()) notify_work();
+    if (mine && mine->queue.push(fiber)) {
+        // poll() announces all it found at once. Little work is done sooner by this worker than by one that must be woken;
+        // should this one not get to it after all, the monitor wakes another.
+        if (worker->is_polling() || !mine->has_work_to_share()) return;
+    } else {
+        global.push(fiber);
+    }
+    notify_work();
 }
 
 void Scheduler::requeue(Processor& processor, Fiber& fiber) {

@@ -297,16 +297,19 @@ void Worker::sleep(Processor& mine) {
         if (mine.ring.has_unsubmitted()) mine.counters.submits.add();
         mine.ring.wait(mine.timers.earliest_ns());
         mine.is_idle.store(false, std::memory_order_relaxed);
+        mine.now_ns = now_ns();  // sleeping is no slice
+        mine.slices_at_look = mine.slices.load(std::memory_order_relaxed);
         scheduler.monitor->wake_if_asleep();
     }
     // Whoever took it off the list has counted it as a searcher.
     is_searching_ = !scheduler.idle.remove(mine);
+    if (is_searching_) mine.counters.wakes.add();
 }
 
 void Worker::poll(Processor& mine) {
     constexpr unsigned k_batch = 64;
     is_polling_ = true;
-    mine.now_ns = now_ns();
+    look_at_clock(mine);
     if (mine.has_cancels.load(std::memory_order_acquire)) cancel_pending(mine);
     if (mine.ring.has_unsubmitted()) {
         mine.counters.submits.add();
@@ -328,7 +331,16 @@ void Worker::poll(Processor& mine) {
             if (due[i]->state.ready()) scheduler.make_runnable(static_cast<Fiber&>(*due[i]));
     }
     is_polling_ = false;
-    if (mine.queue.size() > 1) scheduler.notify_work();
+    if (mine.queue.size() > 1 && mine.has_work_to_share()) scheduler.notify_work();
+}
+
+void Worker::look_at_clock(Processor& mine) {
+    const std::int64_t now = now_ns();
+    const std::uint32_t slices = mine.slices.load(std::memory_order_relaxed);
+    if (const std::uint32_t count = slices - mine.slices_at_look; count != 0 && mine.now_ns != 0)
+        mine.mean_slice_ns += ((now - mine.now_ns) / count - mine.mean_slice_ns) / 4;
+    mine.slices_at_look = slices;
+    mine.now_ns = now;
 }
 
 }  // namespace reeve::sched

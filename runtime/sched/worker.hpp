@@ -124,6 +124,7 @@ private:
     void sleep(Processor& processor);
     void run(Fiber& fiber);
     void poll(Processor& processor);
+    void look_at_clock(Processor& processor);
     void load(Fiber& fiber);
 
     std::atomic<Processor*> processor_{nullptr};

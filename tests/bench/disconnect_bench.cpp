@@ -76,7 +76,10 @@ double disconnect_once(reeve::http::Client& client, const Running& front, const 
     }
     const reeve::Deadline too_late(2s);
     while (counters.cancelled.load() == cancelled) {
-        if (too_late.has_passed()) reeve::fatal("the upstream's request outlives its client (%s)", fault);
+        if (too_late.has_passed()) {
+            reeve::dump(2);
+            reeve::fatal("the upstream's request outlives its client (%s)", fault);
+        }
         (void)reeve::sleep_for(50us);
     }
     const std::int64_t ended_ns = reeve::now_ns();
@@ -84,50 +87,63 @@ double disconnect_once(reeve::http::Client& client, const Running& front, const 
     return static_cast<double>(ended_ns - left_ns) / 1e6;
 }
 
-void measure(const char* name, const char* fault, const Running& front, const Running& upstream, unsigned streams,
-             std::uint64_t count) {
+// A gateway with the model, and one in front of it with TLS between them.
+struct Chain {
+    explicit Chain(reeve::test::Certificates& certificates) {
+        const auto files = certificates.signed_for("IP:127.0.0.1");
+        const auto tls = reeve::net::TlsConfig::server({.certificate_file = files.certificate, .key_file = files.key, .alpn = {}});
+        if (!tls) reeve::fatal("tls: %s", tls.error().text().c_str());
+        upstream.emplace(nullptr, &*tls);
+        auto forwarder = Forwarder::make({upstream->url(), "", certificates.authority()});
+        if (!forwarder) reeve::fatal("forwarder: %s", forwarder.error().text().c_str());
+        front.emplace(std::move(forwarder).value(), nullptr);
+    }
+    std::optional<Running> upstream;
+    std::optional<Running> front;
+};
+
+void measure(const char* name, const char* fault, const Chain& chain, unsigned streams, std::uint64_t count) {
     reeve::http::Client client;
-    bool is_over = false;
-    std::vector<reeve::Join<void>> others;
-    for (unsigned i = 0; i < streams; ++i)
-        others.push_back(reeve::spawn([&] {
-            while (!is_over) {
-                auto response = client.post(front.url() + "/v1/chat/completions", k_body);
-                while (response && response->next_event()) {
-                }
-                if (!response) return;
-            }
-        }));
     std::vector<double> milliseconds;
     for (std::uint64_t i = 0; i < count; ++i)
-        milliseconds.push_back(disconnect_once(client, front, upstream, fault));
-    is_over = true;
+        milliseconds.push_back(disconnect_once(client, *chain.front, *chain.upstream, fault));
     reeve::bench::Bench::report(name, {{"n", static_cast<double>(count)}, {"other_streams", streams}},
                                 {{"p50_ms", reeve::bench::quantile(milliseconds, 0.5)},
                                  {"p99_ms", reeve::bench::quantile(milliseconds, 0.99)},
                                  {"max_ms", reeve::bench::quantile(milliseconds, 1)}});
-    for (auto& other : others) other.cancel();
-    others.clear();
-    // The next measurement watches the same counter.
-    const auto& counters = upstream.counters();
-    while (counters.completed.load() + counters.cancelled.load() < counters.requests.load()) (void)reeve::sleep_for(1ms);
+}
+
+// Streams one after the other until it is cancelled.
+void stream_on(reeve::http::Client& client, const std::string& url) {
+    for (;;) {
+        auto response = client.post(url, k_body);
+        if (!response) return;
+        for (;;) {
+            auto event = response->next_event();
+            if (event) continue;
+            if (event.error() != reeve::Errc::eof) return;
+            break;
+        }
+    }
 }
 
 int run_all(const reeve::bench::Bench& bench) {
     reeve::test::Certificates certificates;
-    const auto files = certificates.signed_for("IP:127.0.0.1");
-    const auto tls = reeve::net::TlsConfig::server({.certificate_file = files.certificate, .key_file = files.key, .alpn = {}});
-    if (!tls) reeve::fatal("tls: %s", tls.error().text().c_str());
-    const Running upstream(nullptr, &*tls);
-    auto forwarder = Forwarder::make({upstream.url(), "", certificates.authority()});
-    if (!forwarder) reeve::fatal("forwarder: %s", forwarder.error().text().c_str());
-    const Running front(std::move(forwarder).value(), nullptr);
+    const Chain chain(certificates);
+    // Of its own, because the counters of the other are watched.
+    const Chain busy(certificates);
+    const std::string busy_url = busy.front->url() + "/v1/chat/completions";
+    reeve::http::Client busy_client;
     const std::uint64_t count = bench.size({.small = 100, .real = 1000});
     for (const unsigned streams : {0U, 200U}) {
-        if (bench.is_wanted("disconnect_mid_stream"))
-            measure("disconnect_mid_stream", "stall", front, upstream, streams, count);
+        std::vector<reeve::Join<void>> others;
+        for (unsigned i = 0; i < streams; ++i) others.push_back(reeve::spawn([&] { stream_on(busy_client, busy_url); }));
+        while (busy.upstream->counters().requests.load() < streams) (void)reeve::sleep_for(10ms);
+        if (streams > 0) (void)reeve::sleep_for(1s);  // all of them past their handshakes and first tokens
+        if (bench.is_wanted("disconnect_mid_stream")) measure("disconnect_mid_stream", "stall", chain, streams, count);
         if (bench.is_wanted("disconnect_before_first_byte"))
-            measure("disconnect_before_first_byte", "hang", front, upstream, streams, count);
+            measure("disconnect_before_first_byte", "hang", chain, streams, count);
+        for (auto& other : others) other.cancel();
     }
     return 0;
 }

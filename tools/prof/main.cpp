@@ -28,14 +28,15 @@ namespace {
 using namespace reeve::prof;
 
 constexpr const char* k_usage =
-    "usage: reeve-prof PID [--seconds N] [--hz N] [--out DIR] [--off-cpu] [--threads] [--inlines]\n"
+    "usage: reeve-prof PID [--seconds N] [--hz N] [--out DIR] [--off-cpu] [--threads] [--inlines] [--stop]\n"
     "\n"
     "  --seconds N   how long to watch (5)\n"
     "  --hz N        samples per second (99; odd, so that it does not beat with what runs at round rates)\n"
     "  --out DIR     where prof.folded and prof.svg go (the current directory)\n"
     "  --off-cpu     count the time that passes, also in threads that sleep\n"
     "  --threads     put the OS thread's name under each stack\n"
-    "  --inlines     show inlined functions as frames of their own (needs debug information)\n";
+    "  --inlines     show inlined functions as frames of their own (needs debug information)\n"
+    "  --stop        stop threads to look at them, as is done where the kernel may not take samples\n";
 
 struct Options {
     pid_t pid = 0;
@@ -71,6 +72,8 @@ bool parse_options(int count, char** arguments, Options& options) {
             options.fold.thread_names = true;
         } else if (argument == "--inlines") {
             options.fold.inlines = true;
+        } else if (argument == "--stop") {
+            options.sample.stop_threads = true;
         } else if (options.pid != 0 || !parse(argument, options.pid) || options.pid <= 0) {
             return false;
         }
@@ -87,6 +90,18 @@ std::string seconds(std::int64_t ns) {
     char buffer[32];
     std::snprintf(buffer, sizeof buffer, "%.2f s", static_cast<double>(ns) / 1e9);
     return buffer;
+}
+
+void print_cost(const Sampler& sampler) {
+    auto stops = sampler.stops_ns();
+    if (!sampler.stops_threads()) std::printf("sampled by the kernel; no thread was stopped\n");
+    if (sampler.lost() > 0)
+        std::printf("%llu samples were lost; try a lower --hz\n",
+                    static_cast<unsigned long long>(sampler.lost()));
+    if (stops.empty()) return;
+    std::sort(stops.begin(), stops.end());
+    std::printf("each sample stopped its thread for %.0f us (median), %.0f us (longest)\n",
+                static_cast<double>(stops[stops.size() / 2]) / 1e3, static_cast<double>(stops.back()) / 1e3);
 }
 
 void print_summary(const Folded& folded, const Profile& profile) {
@@ -153,13 +168,7 @@ int main(int count, char** arguments) {
         return fail("cannot write to " + options.out.string());
 
     std::printf("%s\n", summary.c_str());
-    auto stops = sampler.stops_ns();
-    if (!stops.empty()) {
-        std::sort(stops.begin(), stops.end());
-        std::printf("each sample stopped its thread for %.0f us (median), %.0f us (longest)\n",
-                    static_cast<double>(stops[stops.size() / 2]) / 1e3,
-                    static_cast<double>(stops.back()) / 1e3);
-    }
+    print_cost(sampler);
     print_summary(folded, profile);
     std::printf("%s\n%s\n", folded_path.c_str(), svg_path.c_str());
     return 0;

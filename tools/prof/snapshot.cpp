@@ -56,22 +56,23 @@ std::size_t read_memory(pid_t pid, std::uint64_t address, std::span<std::byte> i
     return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
-void Snapshotter::take(std::span<const pid_t> threads, bool running_only,
-                       const std::function<void(const Snapshot&)>& use) {
-    std::size_t pending = 0;
+void Snapshotter::take(std::span<const pid_t> threads, const std::function<void(const Snapshot&)>& use) {
+    std::vector<pid_t> seized;
     std::vector<pid_t> asleep;
     for (const pid_t tid : threads) {
         if (!seize(tid)) continue;
         // A thread that sleeps by now would be seen in the call it sleeps in, which then seems to take the
         // CPU time of what came before. It must be interrupted all the same: a seized thread is released from
         // a stop only.
-        if (running_only && thread_state(pid_, tid) != 'R') asleep.push_back(tid);
+        if (thread_state(pid_, tid) != 'R') asleep.push_back(tid);
         ptrace(PTRACE_INTERRUPT, tid, nullptr, nullptr);
-        ++pending;
+        seized.push_back(tid);
     }
-    if (buffers_.size() < pending) buffers_.resize(pending, std::vector<std::byte>(k_stack_bytes_max));
+    if (buffers_.size() < seized.size())
+        buffers_.resize(seized.size(), std::vector<std::byte>(k_stack_bytes_max));
     // Unwinding waits until nobody is stopped any more.
     std::vector<Snapshot> snapshots;
+    std::size_t pending = seized.size();
     while (pending > 0) {
         int status = 0;
         const pid_t tid = waitpid(-1, &status, __WALL);
@@ -79,10 +80,11 @@ void Snapshotter::take(std::span<const pid_t> threads, bool running_only,
         if (tid < 0) break;
         --pending;
         Snapshot snapshot;
-        if (WIFSTOPPED(status) &&
-            copy(tid, signal_to_hand_on(status), snapshot, buffers_[snapshots.size()]) &&
-            std::find(asleep.begin(), asleep.end(), tid) == asleep.end())
-            snapshots.push_back(snapshot);
+        if (!WIFSTOPPED(status) ||
+            !copy(tid, signal_to_hand_on(status), snapshot, buffers_[snapshots.size()]))
+            continue;
+        snapshot.was_runnable = std::find(asleep.begin(), asleep.end(), tid) == asleep.end();
+        snapshots.push_back(snapshot);
     }
     for (const Snapshot& snapshot : snapshots) use(snapshot);
 }

@@ -5,6 +5,10 @@
 // between two samples: a traced thread would stop at each signal until we wake, and the runtime's own ticks
 // are signals. Should this program die half-way, the kernel detaches the rest.
 //
+// The price: a thread runs on for the microseconds until it stops, and one that was woken and waits for a CPU
+// looks the same as one that has it. Bursts of work shorter than that are blurred: PerfEvents is exact, where
+// it is permitted.
+//
 // Side effects on the target: a system call that a stop interrupts is restarted by the kernel, but the few
 // that never are (epoll_wait, io_uring_enter) return EINTR, as after SIGSTOP and SIGCONT. Threads that run
 // are hardly ever in one.
@@ -34,6 +38,7 @@ struct Snapshot {
     std::uint64_t stack_start = 0;
     std::span<const std::byte> stack;
     std::int64_t stopped_ns = 0;
+    bool was_runnable = false;  // and not asleep, when it was told to stop
 };
 
 class Snapshotter {
@@ -41,10 +46,8 @@ public:
     explicit Snapshotter(pid_t pid) : pid_(pid) {}
 
     // Stops these threads, each for a moment, and calls `use` for those that could be stopped, when all run
-    // on already. A snapshot is valid during that call. With `running_only`, threads that have gone to sleep
-    // since they were chosen are left out.
-    void take(std::span<const pid_t> threads, bool running_only,
-              const std::function<void(const Snapshot&)>& use);
+    // on already. A snapshot is valid during that call.
+    void take(std::span<const pid_t> threads, const std::function<void(const Snapshot&)>& use);
 
 private:
     [[nodiscard]] bool copy(pid_t tid, int signal, Snapshot& into, std::vector<std::byte>& buffer);

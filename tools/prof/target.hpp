@@ -24,8 +24,8 @@ namespace reeve::prof {
 // The kernel's letter: R runs or waits for a CPU, S and D sleep, T is stopped, Z has ended.
 [[nodiscard]] std::optional<char> thread_state(pid_t pid, pid_t tid);
 
-// CPU time used so far, in ns. Exact for a thread that is not running; up to a kernel tick late for one that
-// is.
-[[nodiscard]] std::optional<std::int64_t> thread_cpu_ns(pid_t pid, pid_t tid);
+// CPU time used so far, in ns; 0 when the thread has gone. Exact for a thread that is not running; up to a
+// kernel tick late for one that is.
+[[nodiscard]] std::int64_t thread_cpu_ns(pid_t pid, pid_t tid);
 
 }  // namespace reeve::prof
