@@ -17,13 +17,7 @@ Result<std::size_t> SocketStream::write(std::span<const std::byte> from, Deadlin
     return fd_.send(from, deadline);
 }
 
-Result<void> SocketStream::shutdown_write(Deadline) {
-    if (!fd_.is_open()) return Error(Errc::closed, "shutdown");
-    if (::shutdown(fd_.get(), SHUT_WR) == 0) return {};
-    // The peer has reset the connection: nothing is left to be said.
-    if (errno == ENOTCONN) return Error(Errc::reset, "shutdown", ENOTCONN);
-    return Error::from_errno(errno, "shutdown");
-}
+Result<void> SocketStream::shutdown_write(Deadline) { return fd_.shutdown_write(); }
 
 void SocketStream::close() { fd_.close(); }
 

@@ -173,7 +173,11 @@ Result<std::size_t> Fd::transfer(const os::Request& request, Deadline deadline, 
     Use use(*this);
     if (!use) return Error(Errc::closed, operation);
     const long result = perform_anywhere(request, deadline, operation);
-    if (!is_open()) return Error(Errc::closed, operation);
+    if (!is_open()) {
+        // Accepted at the last moment: nobody will ever get it.
+        if (request.opcode == os::Opcode::accept && result >= 0) ::close(static_cast<int>(result));
+        return Error(Errc::closed, operation);
+    }
     if (result < 0) return error_of(result, operation);
     return static_cast<std::size_t>(result);
 }
@@ -223,6 +227,13 @@ Result<void> Fd::connect(const sockaddr* address, unsigned address_bytes, Deadli
     auto result = transfer({.opcode = os::Opcode::connect, .fd = number_, .address = address, .length = address_bytes},
                            deadline, "connect");
     if (!result) return result.error();
+    return {};
+}
+
+Result<void> Fd::shutdown_write() {
+    Use use(*this);
+    if (!use) return Error(Errc::closed, "shutdown");
+    if (::shutdown(number_, SHUT_WR) != 0) return Error::from_errno(errno, "shutdown");
     return {};
 }
 

@@ -44,6 +44,9 @@ public:
     Result<Fd> accept(Deadline deadline = {});  // close-on-exec, non-blocking
     Result<void> connect(const sockaddr* address, unsigned address_bytes, Deadline deadline = {});
 
+    // Sends the end of the stream; reading goes on. Does not park.
+    Result<void> shutdown_write();
+
     // Waits until one of the poll(2) events is there; returns those that are.
     Result<std::uint32_t> poll(std::uint32_t events, Deadline deadline = {});
 

@@ -28,6 +28,7 @@ Error Error::from_errno(int number, const char* operation) {
         case ECONNREFUSED: code = Errc::refused; break;
         case ECONNRESET:
         case ECONNABORTED:
+        case ENOTCONN:
         case EPIPE: code = Errc::reset; break;
         case ETIMEDOUT: code = Errc::timed_out; break;
         case ECANCELED: code = Errc::cancelled; break;

@@ -66,7 +66,9 @@ void append_backtrace(std::string& text, const Backtrace& backtrace) {
     for (std::size_t i = 0; i < backtrace.count; ++i) append_frame(text, backtrace.addresses[i]);
 }
 
-void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* running, std::int64_t now) {
+// What a fiber is called and waits for may change while it is printed; each word is whole, and the name ends.
+[[gnu::no_sanitize("thread")]] void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* running,
+                                                std::int64_t now) {
     const Phase phase = fiber.phase.load(std::memory_order_acquire);
     text += "fiber " + std::to_string(fiber.id) + " '" + fiber.name + "' " + name_of(phase);
     if (phase == Phase::parked) text += std::string(" in ") + fiber.reason;

@@ -13,6 +13,7 @@ namespace {
 constexpr int k_quiet_ticks = 10;                      // then it sleeps: waking it costs more than a few looks
 constexpr std::size_t k_trimmed_stacks = 16;           // at a tick: some 50 us of its time
 constexpr std::uint64_t k_busy_trim_ticks = 64;
+constexpr unsigned k_patient_refusals = 4;
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_longest_pause_ns = 10'000'000;
 
@@ -167,7 +168,7 @@ void Monitor::take_back_successor(Worker& worker) {
 }
 
 void Monitor::add_detached(Worker& worker, std::int64_t cpu_ns, std::int64_t now_ns) {
-    detached_.push_back({&worker, cpu_ns, now_ns, tick_ns_});
+    detached_.push_back({&worker, cpu_ns, now_ns, tick_ns_, 0});
 }
 
 bool Monitor::watch_detached(std::int64_t now_ns) {
@@ -175,7 +176,7 @@ bool Monitor::watch_detached(std::int64_t now_ns) {
     std::erase_if(detached_, [&](Detached& detached) {
         Worker& worker = *detached.worker;
         if (!worker.is_detached()) {
-            os::ask_for_slice(worker.thread_id, k_worker_slice_ns);
+            if (detached.refusals >= k_patient_refusals) os::ask_for_slice(worker.thread_id, k_worker_slice_ns);
             return true;
         }
         const std::int64_t cpu = os::cpu_time_ns(worker.thread);
@@ -184,8 +185,9 @@ bool Monitor::watch_detached(std::int64_t now_ns) {
         if (!computes) return false;
         any_computes = true;
         // It may not be stopped here, so the kernel shares the CPUs out: it must not get in the way of short work. Before
-        // it has refused it keeps a short slice, or it would wait long for the CPU it needs to stop itself.
-        if (worker.has_refused.exchange(false, std::memory_order_relaxed)) {
+        // that it keeps a short slice, or it would wait long for the CPU it needs to stop itself, or, having only been
+        // slow in a system call, to go on.
+        if (worker.has_refused.exchange(false, std::memory_order_relaxed) && ++detached.refusals == k_patient_refusals) {
             os::ask_for_slice(worker.thread_id, k_detached_slice_ns);
             worker.pin(-1);
         }

@@ -72,6 +72,7 @@ private:
         std::int64_t cpu_ns;
         std::int64_t next_signal_ns;
         std::int64_t pause_ns;
+        unsigned refusals;
     };
     enum class Waiting { nobody, computing, woken };
 

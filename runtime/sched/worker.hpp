@@ -33,7 +33,7 @@ namespace reeve::sched {
 // without a processor.
 inline constexpr std::int64_t k_monitor_slice_ns = 100'000;  // the kernel's minimum
 inline constexpr std::int64_t k_worker_slice_ns = 500'000;
-inline constexpr std::int64_t k_detached_slice_ns = 100'000'000;
+inline constexpr std::int64_t k_detached_slice_ns = 10'000'000;  // it outlasts the detachment: not longer
 
 struct Backtrace;
 struct Fiber;

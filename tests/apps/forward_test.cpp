@@ -199,7 +199,8 @@ REEVE_TEST("forward: what untidy upstreams send is made safe for every client", 
         if (!body || body->find("\"stream\":true") == std::string_view::npos)
             return response.json(200, "\n\n\n  {\"choices\":[]}");
         auto writer = response.begin(200, {{"Content-Type", "text/event-stream"}});
-        for (const char* piece : {": OPENROUTER PROCESSING\r\n\r\n", "event: ping\r\ndata: {}\r\n\r\n", "data:\r\n\r\n", "id: 4\r\nretry: 5\r\n",
+        for (const char* piece : {": OPENROUTER PROCESSING\r\n\r\n", "event: ping\r\ndata: {}\r\n\r\n",
+                                  "data:\r\n\r\n", "id: 4\r\nretry: 5\r\n",
                                   "data:{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\xc3", "\xa9\"}}]}\r\n\r\n",
                                   "data: {\"choices\":[{\"index\":0,\ndata: \"finish_reason\":\"stop\"}]}\n\n"})
             (void)writer.write(piece);

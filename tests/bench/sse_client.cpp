@@ -1,8 +1,9 @@
 // sse_client: many concurrent event streams of one server, every event counted and timed.
 //
-//     sse_client PORT [STREAMS [EVENTS [PATH]]]       default: 10000 streams of 50 events at /sse
+//     sse_client PORT [STREAMS [EVENTS [PATH [PER_SECOND]]]]      default: 10000 streams of 50 events at /sse
 //
-// Opens the streams (a bounded number unanswered at a time) and says "open" on standard output as soon as the last one
+// Opens the streams at a steady rate (default 5,000 a second; 0: as fast as they are answered, which measures how the
+// machine takes a storm of connections rather than how it serves streams) and says "open" on standard output as soon as the last one
 // is answered: the moment to look at the server's memory. Each event is a line `data: {"i":K,"due":US}`; its lateness
 // is the time of the read that completed the line minus `due`. Ends with one line of JSON when every stream has had
 // its events or has broken; exit status 1 when any broke.
@@ -43,6 +44,7 @@ struct Client {
     std::uint16_t port = 0;
     unsigned streams_wanted = 0;
     unsigned events_wanted = 0;
+    std::int64_t per_second = 5000;
     std::string request;
 
     std::vector<Stream> streams;  // by descriptor
@@ -170,13 +172,14 @@ void print(Client& client, double seconds) {
 
 int main(int argc, char** argv) {
     if (argc < 2) {
-        std::fprintf(stderr, "usage: sse_client PORT [STREAMS [EVENTS [PATH]]]\n");
+        std::fprintf(stderr, "usage: sse_client PORT [STREAMS [EVENTS [PATH [PER_SECOND]]]]\n");
         return 2;
     }
     Client client;
     client.port = static_cast<std::uint16_t>(std::atoi(argv[1]));
     client.streams_wanted = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 10'000;
     client.events_wanted = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 50;
+    if (argc > 5) client.per_second = std::atoi(argv[5]);
     client.request = std::string("GET ") + (argc > 4 ? argv[4] : "/sse") +
                      " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n";
     client.lateness_us.reserve(std::size_t{client.streams_wanted} * client.events_wanted);
@@ -187,15 +190,19 @@ int main(int argc, char** argv) {
     bool told = false;
     std::array<epoll_event, 512> ready;
     while (client.ended < client.streams_wanted) {
-        while (client.opened < client.streams_wanted && client.opened - client.answered < k_connecting_max)
+        const std::int64_t due = client.per_second > 0 ? (now_us() - start) * client.per_second / 1'000'000 + 1
+                                                       : client.streams_wanted;
+        while (client.opened < std::min<std::int64_t>(client.streams_wanted, due) &&
+               client.opened - client.answered < k_connecting_max)
             open_one(client);
         if (!told && client.answered >= client.streams_wanted) {
             told = true;
             std::puts("open");
             std::fflush(stdout);
         }
-        const int count = ::epoll_wait(client.epoll, ready.data(), static_cast<int>(ready.size()), k_idle_ms_max);
-        if (count == 0) {
+        const bool opening = client.opened < client.streams_wanted;
+        const int count = ::epoll_wait(client.epoll, ready.data(), static_cast<int>(ready.size()), opening ? 1 : k_idle_ms_max);
+        if (count == 0 && !opening) {
             std::fprintf(stderr, "sse_client: nothing for %d ms, giving up\n", k_idle_ms_max);
             client.failed += client.streams_wanted - client.ended;
             break;

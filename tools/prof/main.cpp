@@ -152,6 +152,10 @@ int main(int count, char** arguments) {
     Sampler sampler(pid, options.sample, unwinder, profile);
     std::printf("watching %s (%d) for %g s, %u samples a second\n", name.c_str(), pid, options.sample.seconds,
                 options.sample.hz);
+    if (sampler.stops_threads() && !options.sample.stop_threads && !options.sample.off_cpu)
+        std::printf(
+            "the kernel may not take samples here (see kernel.perf_event_paranoid), so threads are "
+            "stopped\n");
     std::fflush(stdout);
     const Ended ended = sampler.run(g_stop);
     if (ended == Ended::process_gone) std::printf("the process has ended; writing what was seen\n");
