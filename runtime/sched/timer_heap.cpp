@@ -35,6 +35,7 @@ void TimerHeap::sift_down(std::size_t index, Entry entry) {
 }
 
 void TimerHeap::remove(std::size_t index) {
+    entries_[index].timer->index = k_not_armed;
     const Entry moved = entries_.back();
     entries_.pop_back();
     if (index < entries_.size()) {
@@ -71,7 +72,6 @@ std::size_t TimerHeap::fire(std::int64_t now_ns, Parkable** into, std::size_t ro
         }
         Timer& timer = *entries_[0].timer;
         remove(0);
-        timer.index = k_not_armed;
         Parkable* who = timer.who;
         // The wait cannot end before disarm() got the lock, so `who` and its epoch are still those of this timer.
         if (who->state.claim(timer.epoch, Outcome::timed_out)) into[count++] = who;

@@ -32,7 +32,7 @@ struct Timer {
 class TimerHeap {
 public:
     void arm(Timer& timer);
-    // Whether it fired or not, the timer is free afterwards.
+    // Whether it fired, was disarmed before or not, the timer is free afterwards. It must have been armed once.
     void disarm(Timer& timer);
     // Claims what is due at `now_ns`; writes up to `room` waiters to be scheduled into `into` and returns how many.
     // `more` says that others are due.
