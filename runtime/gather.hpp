@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <exception>
-#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -50,32 +49,12 @@ private:
     std::vector<Join<void>> joins_;
 };
 
-template <class T>
-struct GatherSlot {
-    std::optional<T> value;
-    template <class F>
-    void run(F& body) {
-        value.emplace(body());
-    }
-    T take() { return std::move(*value); }
-};
-
-template <>
-struct GatherSlot<void> {
-    struct Nothing {};  // stands for a void result in the tuple
-    template <class F>
-    void run(F& body) {
-        body();
-    }
-    Nothing take() { return {}; }
-};
-
 }  // namespace sched
 
 template <class... F>
     requires(sizeof...(F) >= 1 && (std::is_invocable_v<std::decay_t<F>&> && ...))
 auto gather(F&&... bodies) {
-    std::tuple<sched::GatherSlot<std::invoke_result_t<std::decay_t<F>&>>...> slots;
+    std::tuple<sched::ReturnSlot<std::invoke_result_t<std::decay_t<F>&>>...> slots;
     sched::FiberGroup group;
     std::apply([&](auto&... slot) { (group.start([&slot, &bodies] { slot.run(bodies); }), ...); }, slots);
     group.wait();
@@ -85,7 +64,7 @@ auto gather(F&&... bodies) {
 template <class F>
 auto gather(std::vector<F> bodies) {
     using T = std::invoke_result_t<F&>;
-    std::vector<sched::GatherSlot<T>> slots(bodies.size());
+    std::vector<sched::ReturnSlot<T>> slots(bodies.size());
     sched::FiberGroup group;
     for (std::size_t i = 0; i < bodies.size(); ++i) group.start([&slots, &bodies, i] { slots[i].run(bodies[i]); });
     group.wait();

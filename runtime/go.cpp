@@ -130,12 +130,13 @@ bool is_cancelled() {
 }
 
 void yield() {
-    if (!sched::current_fiber()) {
+    sched::Worker* worker = sched::current_worker();
+    if (!worker) {
         sched_yield();
         return;
     }
-    sched::Entry entry;
-    sched::Worker::switch_away(sched::After::yielded);
+    worker->enter();
+    worker->switch_away(sched::After::yielded).leave();
 }
 
 }  // namespace this_fiber

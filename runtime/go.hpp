@@ -80,8 +80,9 @@ private:
     std::atomic<int> references_{2};
 };
 
+// What a function returned, until somebody takes it; void becomes an empty value.
 template <class T>
-struct JoinState final : JoinCore {
+struct ReturnSlot {
     std::optional<T> value;
     template <class F>
     void run(F& body) {
@@ -91,12 +92,18 @@ struct JoinState final : JoinCore {
 };
 
 template <>
-struct JoinState<void> final : JoinCore {
+struct ReturnSlot<void> {
+    struct Nothing {};
     template <class F>
     void run(F& body) {
         body();
     }
-    void take() {}
+    Nothing take() { return {}; }
+};
+
+template <class T>
+struct JoinState final : JoinCore {
+    ReturnSlot<T> slot;
 };
 
 }  // namespace sched
@@ -125,7 +132,7 @@ public:
             ~Release() { state->release(); }
         } release{state};
         if (state->error) std::rethrow_exception(state->error);
-        return state->take();
+        if constexpr (!std::is_void_v<T>) return state->slot.take();
     }
     // The fiber goes on by itself; what it returns or throws is lost.
     void detach() {
@@ -167,7 +174,7 @@ auto spawn(const FiberOptions& options, F&& body) {
     Join<T> join(state);
     sched::Fiber& fiber = sched::prepare_fiber_for(options, [state, inner = std::move(closure)]() mutable {
         try {
-            state->run(inner);
+            state->slot.run(inner);
         } catch (...) {
             state->error = std::current_exception();
         }

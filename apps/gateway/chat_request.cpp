@@ -41,7 +41,8 @@ private:
 
     bool read_model() {
         const Json model = body_["model"];
-        if (is_absent(model)) return refuse("model", "You must provide a model parameter.", "missing_required_parameter");
+        if (is_absent(model))
+            return refuse("model", "You must provide a model parameter.", "missing_required_parameter");
         if (!model.is_string()) return refuse_type("model", "a string");
         out_.model = *model.as_string();
         return true;
@@ -183,8 +184,8 @@ private:
         const auto number = value.as_double();
         if (!number) return refuse_type(param, "a number");
         if (*number >= min && *number <= max) return true;
-        return refuse(param,
-                      "'" + std::string(param) + "' must be between 0 and " + std::to_string(static_cast<int>(max)) + ".",
+        const std::string highest = std::to_string(static_cast<int>(max));
+        return refuse(param, "'" + std::string(param) + "' must be between 0 and " + highest + ".",
                       "decimal_out_of_range");
     }
 
@@ -198,7 +199,8 @@ std::optional<JsonDocument> parse_object(std::string_view body, Problem& problem
     std::string what;
     auto document = JsonDocument::parse(body, &what);
     if (!document) {
-        problem = {400, "The body of the request is not valid JSON: " + what, "invalid_request_error", "", "invalid_json"};
+        problem = {400, "The body of the request is not valid JSON: " + what, "invalid_request_error", "",
+                   "invalid_json"};
         return std::nullopt;
     }
     if (!document->root().is_object()) {

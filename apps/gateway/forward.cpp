@@ -54,7 +54,8 @@ static Headers headers_for_caller(const Headers& upstream) {
 static AnswerPart unreachable(Error error) {
     if (error == Errc::timed_out)
         return refusal({504, "The upstream did not answer in time.", "", "", "upstream_timeout"});
-    return refusal({502, "The upstream could not be reached or failed: " + error.text() + ".", "", "", "upstream_error"});
+    return refusal(
+        {502, "The upstream could not be reached or failed: " + error.text() + ".", "", "", "upstream_error"});
 }
 
 static std::string_view without_leading_space(std::string_view text) {

@@ -61,7 +61,8 @@ std::string Gateway::next_tag() {
 }
 
 void Gateway::add_routes(http::Server& server) {
-    const auto route = [&](std::string_view method, std::string_view pattern, void (Gateway::*handler)(Request&, Response&)) {
+    using Route = void (Gateway::*)(Request&, Response&);
+    const auto route = [&](std::string_view method, std::string_view pattern, Route handler) {
         server.handle(method, pattern, [this, handler](Request& request, Response& response) {
             (this->*handler)(request, response);
         });
@@ -108,7 +109,8 @@ void Gateway::chat_simulated(Request& request, Response& response, const std::st
     if (!model) return refuse(response, unknown_model(parsed->model));
     const auto fault = fault_of(request.header("X-Reeve-Fault"));
     if (!fault)
-        return refuse(response, {400, "Nobody knows this fault.", "invalid_request_error", "x-reeve-fault", "invalid_value"});
+        return refuse(response,
+                      {400, "Nobody knows this fault.", "invalid_request_error", "x-reeve-fault", "invalid_value"});
 
     const std::string tag = next_tag();
     const CompletionId who{"chatcmpl-" + tag, std::time(nullptr), parsed->model};
@@ -188,7 +190,9 @@ void Gateway::show_model(Request& request, Response& response) {
 
 void Gateway::show_health(Request& request, Response& response) {
     begin(request, response);
-    const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
+    const auto value = [](const std::atomic<std::uint64_t>& counter) {
+        return counter.load(std::memory_order_relaxed);
+    };
     std::string out;
     http::JsonWriter writer(out);
     writer.begin_object().member("status", "ok").member("requests", value(counters_.requests));

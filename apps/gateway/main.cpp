@@ -36,7 +36,8 @@ int listen(reeve::http::Server& server, const Options& options) {
         tls.key_file = options.tls_key_file;
         const auto config = reeve::net::TlsConfig::server(tls);
         if (!config)
-            return fail("cannot use the certificate " + tls.certificate_file + " with the key " + tls.key_file, config.error());
+            return fail("cannot use the certificate " + tls.certificate_file + " with the key " + tls.key_file,
+                        config.error());
         listening = server.listen_tls(options.listen, *config);
     }
     return listening ? 0 : fail("cannot listen on " + options.listen, listening.error());
@@ -53,7 +54,8 @@ void announce(const reeve::gateway::Gateway& gateway, const Options& options, un
     for (const std::string& name : gateway.model_names()) models += (models.empty() ? "models " : ", ") + name;
     if (options.upstream) models = "forwarding to " + options.upstream->url;
     const char* model = options.upstream ? "MODEL" : "reeve-sim";
-    std::printf("reeve-gateway: listening on %s, %s; try: curl -N%s %s/v1/chat/completions -H 'Content-Type: application/json' "
+    std::printf("reeve-gateway: listening on %s, %s; try: curl -N%s %s/v1/chat/completions "
+                "-H 'Content-Type: application/json' "
                 "-d '{\"model\":\"%s\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
                 url.c_str(), models.c_str(), is_tls ? "k" : "", url.c_str(), model);
     std::fflush(stdout);
@@ -65,7 +67,8 @@ int serve(const Options& options) {
         auto made = reeve::gateway::Forwarder::make(*options.upstream);
         if (!made) {
             const std::string& file = options.upstream->ca_file;
-            return fail("cannot use the upstream " + options.upstream->url + (file.empty() ? "" : " with " + file), made.error());
+            const std::string what = options.upstream->url + (file.empty() ? "" : " with " + file);
+            return fail("cannot use the upstream " + what, made.error());
         }
         forwarder = std::move(made).value();
     }

@@ -38,8 +38,9 @@ void fiber_main(void* arrived) {
     // What switch_away() does for a fiber that continues: this one enters user code from depth 1.
     worker->begin_user_code();
     run_closure(self);
-    current_worker()->enter();
-    Worker::switch_away(After::ended);
+    worker = current_worker();
+    worker->enter();
+    worker->switch_away(After::ended);
     fatal("a fiber that ended was continued");
 }
 

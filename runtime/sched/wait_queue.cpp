@@ -39,17 +39,18 @@ void park_fiber(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const 
         fiber.on_park(fiber.hook);
     }
     if (fiber.state.is_ready()) return;
-    Processor& processor = *current_worker()->processor();
+    Worker& worker = *current_worker();
+    Processor& processor = *worker.processor();
     fiber.reason = reason;
     fiber.since_ns = processor.now_ns;
     fiber.phase.store(Phase::parked, std::memory_order_relaxed);
     if (deadline.is_never()) {
-        Worker::switch_away(After::parked);
+        worker.switch_away(After::parked);
         return;
     }
     Timer timer{.who = &fiber, .epoch = epoch, .when_ns = deadline.ns()};
     processor.timers.arm(timer);
-    Worker::switch_away(After::parked);
+    worker.switch_away(After::parked);
     timer.heap->disarm(timer);
 }
 
@@ -60,14 +61,7 @@ Entry::Entry() {
 }
 
 Entry::~Entry() {
-    Worker* worker = current_worker();
-    if (!worker) return;
-    if (worker->depth() == 1 && worker->processor()->is_overdue.load(std::memory_order_relaxed)) [[unlikely]] {
-        worker->processor()->counters.yields_overdue.add();
-        Worker::switch_away(After::yielded);
-        worker = current_worker();
-    }
-    worker->leave();
+    if (Worker* worker = current_worker()) worker->leave_or_yield();
 }
 
 Waiter::Waiter(const char* reason, Cancellable cancellable)

@@ -39,6 +39,15 @@ void Worker::leave() {
     depth_.store(depth - 1, std::memory_order_relaxed);
 }
 
+void Worker::leave_or_yield() {
+    if (depth() == 1 && processor()->is_overdue.load(std::memory_order_relaxed)) [[unlikely]] {
+        processor()->counters.yields_overdue.add();
+        switch_away(After::yielded).leave();
+    } else {
+        leave();
+    }
+}
+
 bool Worker::is_detached() const {
     if (is_waiting_.load(std::memory_order_acquire)) return false;
     Processor* last = processor();
@@ -132,28 +141,29 @@ void Worker::load(Fiber& next) {
     mine.counters.switches.add();
 }
 
-void Worker::switch_away(After after) {
-    Worker& worker = *current_worker();
-    Processor& mine = *worker.processor();
-    Fiber& self = *worker.current_fiber();
-    const unsigned depth = worker.depth();
-    self.exceptions = *worker.exceptions_;
-    self.saved_errno = *worker.errno_location_;
-    worker.left_ = &self;
-    worker.after_ = after;
+Worker& Worker::switch_away(After after) {
+    Processor& mine = *processor();
+    Fiber& self = *current_fiber();
+    const unsigned entry_depth = depth();
+    self.exceptions = *exceptions_;
+    self.saved_errno = *errno_location_;
+    left_ = &self;
+    after_ = after;
 
     Fiber* next = nullptr;
     if (++mine.picks % k_poll_interval != 0) next = mine.queue.pop();
-    context::Side* to = &worker.scheduler_side_;
+    context::Side* to = &scheduler_side_;
     if (next) {
-        worker.load(*next);
+        load(*next);
         to = &next->side;
     } else {
-        worker.fiber.store(nullptr, std::memory_order_relaxed);
+        fiber.store(nullptr, std::memory_order_relaxed);
     }
-    auto* arrived = static_cast<Worker*>(context::jump(self.side, *to, &worker, after == After::ended));
+    // `this` may be another's from here on.
+    auto* arrived = static_cast<Worker*>(context::jump(self.side, *to, this, after == After::ended));
     arrived->arrive();
-    arrived->depth_.store(depth, std::memory_order_relaxed);
+    arrived->depth_.store(entry_depth, std::memory_order_relaxed);
+    return *arrived;
 }
 
 void Worker::arrive() {
@@ -295,7 +305,9 @@ void Worker::sleep(Processor& mine) {
         mine.is_idle.store(true, std::memory_order_seq_cst);
         mine.counters.sleeps.add();
         if (mine.ring.has_unsubmitted()) mine.counters.submits.add();
-        mine.ring.wait(mine.timers.earliest_ns());
+        // Pairs with request_cancel(), which sees is_idle or is seen here; otherwise a cancellation waits for this
+        // processor's next completion.
+        if (!mine.has_cancels.load(std::memory_order_seq_cst)) mine.ring.wait(mine.timers.earliest_ns());
         mine.is_idle.store(false, std::memory_order_relaxed);
         mine.now_ns = now_ns();  // sleeping is no slice
         mine.slices_at_look = mine.slices.load(std::memory_order_relaxed);

@@ -61,12 +61,14 @@ public:
         }
     }
     void leave();
+    // leave() for the end of a call: if the slice is over and this leaves the runtime, the fiber yields first.
+    void leave_or_yield();
     // Gives the processor away for good, to run user code that will block; the next enter() waits for another.
     void detach();
 
     // --- fibers; in the runtime, on the stack of the fiber concerned
-    // Gives up; returns when the fiber runs again, maybe on another worker.
-    static void switch_away(After after);
+    // Gives up; returns when the fiber runs again, with the worker it runs on then, maybe another one.
+    Worker& switch_away(After after);
     // The first thing that runs on an entered stack.
     void arrive();
     // A new fiber, after arrive(): from the scheduler's depth to user code.

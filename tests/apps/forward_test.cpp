@@ -42,7 +42,8 @@ struct Chain {
 REEVE_TEST("forward: over TLS, streamed and plain, the same as from the upstream itself", "[gateway]") {
     Certificates certificates;
     Chain chain(certificates);
-    const std::string streamed = chat_body(R"("seed":3,"max_tokens":40,"stream":true,"stream_options":{"include_usage":true})");
+    const std::string streamed =
+        chat_body(R"("seed":3,"max_tokens":40,"stream":true,"stream_options":{"include_usage":true})");
     const SeenStream seen = read_stream(chain.client.post(chain.front->chat_url(), streamed));
     REEVE_EXPECT(seen.status == 200);
     REEVE_EXPECT(seen.has_done && seen.has_end);
@@ -69,7 +70,8 @@ REEVE_TEST("forward: frames arrive as the upstream sends them, and a client that
     Certificates certificates;
     Chain chain(certificates);
     {
-        auto response = chain.client.post(chain.front->chat_url(), chat_body(R"("stream":true)"), {{"X-Reeve-Fault", "stall"}});
+        auto response =
+            chain.client.post(chain.front->chat_url(), chat_body(R"("stream":true)"), {{"X-Reeve-Fault", "stall"}});
         if (!REEVE_EXPECT(response)) return;
         std::string text;
         for (int frames = 0; frames < 5; ++frames) {
@@ -129,7 +131,8 @@ REEVE_TEST("forward: an upstream that fails in the middle gives an error frame a
 REEVE_TEST("forward: an upstream that refuses is passed on, one that is not there is 502", "[gateway]") {
     Certificates certificates;
     Chain chain(certificates);
-    auto limited = chain.client.post(chain.front->chat_url(), chat_body(R"("stream":true)"), {{"X-Reeve-Fault", "429"}});
+    auto limited =
+        chain.client.post(chain.front->chat_url(), chat_body(R"("stream":true)"), {{"X-Reeve-Fault", "429"}});
     if (!REEVE_EXPECT(limited)) return;
     REEVE_EXPECT(limited->status() == 429);
     REEVE_EXPECT(limited->header("Retry-After-Ms") == "100");
@@ -179,7 +182,8 @@ REEVE_TEST("forward: the body travels verbatim, with the caller's key or the gat
                                std::string(request.header("Cookie")));
     };
     const std::string body = R"({ "unknown_field" : [1, 2],"n":1000 })";
-    const http::Headers headers = {{"Authorization", "Bearer mine"}, {"X-Request-Id", "r1"}, {"X-Stainless-OS", "Linux"}, {"Cookie", "c"}};
+    const http::Headers headers = {
+        {"Authorization", "Bearer mine"}, {"X-Request-Id", "r1"}, {"X-Stainless-OS", "Linux"}, {"Cookie", "c"}};
     Behind passing(echo);
     auto mine = passing.post(body, headers);
     if (!REEVE_EXPECT(mine)) return;

@@ -37,7 +37,7 @@ public:
         const auto listening = tls ? server_.listen_tls("127.0.0.1:0", *tls) : server_.listen("127.0.0.1:0");
         REEVE_EXPECT(listening);
         url_ = (tls ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(server_.port());
-        serving_.emplace(spawn(FiberOptions{.name = "serve", .stack_bytes = 0}, [this] { return server_.serve().has_value(); }));
+        serving_.emplace(spawn([this] { return server_.serve().has_value(); }));
     }
     [[nodiscard]] const std::string& url() const { return url_; }
 

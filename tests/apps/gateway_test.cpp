@@ -45,7 +45,8 @@ REEVE_TEST("gateway: streamed and plain answers of one seed are the same", "[gat
     RunningGateway gateway;
     Client client;
     const SeenStream seen = read_stream(client.post(
-        gateway.chat_url(), chat_body(R"("seed":5,"max_tokens":50,"stream":true,"stream_options":{"include_usage":true})")));
+        gateway.chat_url(),
+        chat_body(R"("seed":5,"max_tokens":50,"stream":true,"stream_options":{"include_usage":true})")));
     auto plain = client.post(gateway.chat_url(), chat_body(R"("seed":5,"max_tokens":50)"));
     if (!REEVE_EXPECT(plain)) return;
     REEVE_EXPECT(plain->status() == 200);
@@ -103,10 +104,12 @@ REEVE_TEST("gateway: mistakes have the shape that clients parse, and the server 
     const Case cases[] = {
         {"POST", chat.c_str(), "{\"model\":", 400, "invalid_request_error||invalid_json"},
         {"POST", chat.c_str(), "", 400, "invalid_request_error||invalid_json"},
-        {"POST", chat.c_str(), "{\"model\":\"reeve-sim\"}", 400, "invalid_request_error|messages|missing_required_parameter"},
+        {"POST", chat.c_str(), "{\"model\":\"reeve-sim\"}", 400,
+         "invalid_request_error|messages|missing_required_parameter"},
         {"POST", chat.c_str(), chat_body("\"n\":99"), 400, "invalid_request_error|n|integer_above_max_value"},
         {"POST", chat.c_str(), chat_body("", "gpt-17"), 404, "invalid_request_error|model|model_not_found"},
-        {"POST", chat.c_str(), chat_body("\"user\":\"" + std::string(100'000, 'x') + "\""), 413, "invalid_request_error||"},
+        {"POST", chat.c_str(), chat_body("\"user\":\"" + std::string(100'000, 'x') + "\""), 413,
+         "invalid_request_error||"},
         {"GET", chat.c_str(), "", 405, "invalid_request_error||method_not_allowed"},
         {"DELETE", "/v1/models", "", 405, "invalid_request_error||method_not_allowed"},
         {"POST", "/v1/completions", "{}", 404, "not_found_error||not_found"},
@@ -154,7 +157,8 @@ REEVE_TEST("gateway: models, health, request ids, browsers", "[gateway]") {
     http::ClientRequest preflight;
     preflight.method = "OPTIONS";
     preflight.url = gateway.chat_url();
-    preflight.headers = {{"Origin", "http://a.example"}, {"Access-Control-Request-Headers", "authorization,x-stainless-os"}};
+    preflight.headers = {{"Origin", "http://a.example"},
+                         {"Access-Control-Request-Headers", "authorization,x-stainless-os"}};
     auto allowed = client.request(std::move(preflight));
     if (!REEVE_EXPECT(allowed)) return;
     REEVE_EXPECT(allowed->status() == 204);
@@ -206,7 +210,8 @@ REEVE_TEST("gateway: failures on demand", "[gateway]") {
     RunningGateway gateway;
     Client client;
     const auto ordered = [&](const char* fault) {
-        return client.post(gateway.chat_url(), chat_body(R"("stream":true,"max_tokens":10)"), {{"X-Reeve-Fault", fault}});
+        return client.post(gateway.chat_url(), chat_body(R"("stream":true,"max_tokens":10)"),
+                           {{"X-Reeve-Fault", fault}});
     };
     auto limited = ordered("429");
     REEVE_EXPECT(limited && limited->status() == 429 && limited->header("Retry-After") == "1");

@@ -94,7 +94,8 @@ double disconnect_once(reeve::http::Client& client, const Running& front, const 
 struct Chain {
     explicit Chain(reeve::test::Certificates& certificates) {
         const auto files = certificates.signed_for("IP:127.0.0.1");
-        const auto tls = reeve::net::TlsConfig::server({.certificate_file = files.certificate, .key_file = files.key, .alpn = {}});
+        const auto tls = reeve::net::TlsConfig::server(
+            {.certificate_file = files.certificate, .key_file = files.key, .alpn = {}});
         if (!tls) reeve::fatal("tls: %s", tls.error().text().c_str());
         upstream.emplace(nullptr, &*tls);
         auto forwarder = Forwarder::make({upstream->url(), "", certificates.authority()});
@@ -140,10 +141,12 @@ int run_all(const reeve::bench::Bench& bench) {
     const std::uint64_t count = bench.size({.small = 100, .real = 1000});
     for (const unsigned streams : {0U, 200U}) {
         std::vector<reeve::Join<void>> others;
-        for (unsigned i = 0; i < streams; ++i) others.push_back(reeve::spawn([&] { stream_on(busy_client, busy_url); }));
+        for (unsigned i = 0; i < streams; ++i)
+            others.push_back(reeve::spawn([&] { stream_on(busy_client, busy_url); }));
         while (busy.upstream->counters().requests.load() < streams) (void)reeve::sleep_for(10ms);
         if (streams > 0) (void)reeve::sleep_for(1s);  // all of them past their handshakes and first tokens
-        if (bench.is_wanted("disconnect_mid_stream")) measure("disconnect_mid_stream", "stall", chain, streams, count);
+        if (bench.is_wanted("disconnect_mid_stream"))
+            measure("disconnect_mid_stream", "stall", chain, streams, count);
         if (bench.is_wanted("disconnect_before_first_byte"))
             measure("disconnect_before_first_byte", "hang", chain, streams, count);
         for (auto& other : others) other.cancel();
