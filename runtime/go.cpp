@@ -130,13 +130,10 @@ bool is_cancelled() {
 }
 
 void yield() {
-    sched::Worker* worker = sched::current_worker();
-    if (!worker) {
+    if (sched::Worker* worker = sched::current_worker())
+        worker->yield();
+    else
         sched_yield();
-        return;
-    }
-    worker->enter();
-    worker->switch_away(sched::After::yielded).leave();
 }
 
 }  // namespace this_fiber

@@ -220,11 +220,6 @@ void Scheduler::make_runnable(Fiber& fiber) {
     notify_work();
 }
 
-void Scheduler::requeue(Processor& processor, Fiber& fiber) {
-    fiber.phase.store(Phase::runnable, std::memory_order_release);
-    if (!processor.queue.push(fiber)) global.push(fiber);
-}
-
 void Scheduler::recycle(Processor& processor, Fiber& fiber) {
     context::retire(fiber.side);
     const context::Stack stack = fiber.stack;

@@ -44,8 +44,7 @@ public:
     void start(Fiber& fiber);
     // Puts a fiber that nobody else holds on a run queue and wakes a processor for it if need be.
     void make_runnable(Fiber& fiber);
-    // A worker in the runtime only: to the end of the local queue, waking nobody.
-    void requeue(Processor& processor, Fiber& fiber);
+    // A worker in the runtime only: the fiber has ended and its stack was left.
     void recycle(Processor& processor, Fiber& fiber);
 
     // Wakes an idle processor if there is one and nobody searches. Call after work was published.

@@ -51,20 +51,15 @@ public:
     void main();
 
     // --- entering and leaving the runtime; its own thread, user code
-    void enter() {
-        if (depth_.load(std::memory_order_relaxed) == 0) {
-            depth_.store(1, std::memory_order_relaxed);
-            std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
-            if (!try_claim()) attach();
-        } else {
-            depth_.store(depth_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        }
-    }
+    void enter();
     void leave();
     // leave() for the end of a call: if the slice is over and this leaves the runtime, the fiber yields first.
     void leave_or_yield();
     // Gives the processor away for good, to run user code that will block; the next enter() waits for another.
     void detach();
+
+    // The fiber goes to the end of the local queue, from user code.
+    void yield();
 
     // --- fibers; in the runtime, on the stack of the fiber concerned
     // Gives up; returns when the fiber runs again, with the worker it runs on then, maybe another one.
