@@ -20,7 +20,7 @@ def commands(full):
     yield 'http', [sys.executable, HERE / 'http_bench.py'] + (
         ['--seconds', '10', '--rounds', '5'] if full else ['--seconds', '2', '--rounds', '3'])
     yield 'sse', [sys.executable, HERE / 'sse_bench.py'] + (
-        ['--streams', '10000'] if full else ['--streams', '2000'])
+        ['--streams', '10000', '--rounds', '5'] if full else ['--streams', '2000'])
     yield 'disconnect', [BUILD / 'tests/bench/disconnect_bench'] + (['--full'] if full else [])
 
 
