@@ -4,6 +4,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <execinfo.h>
 #include <unistd.h>
 
 namespace reeve {
@@ -28,6 +29,9 @@ void fatal(const char* format, ...) {
     va_start(arguments, format);
     print_line("reeve: fatal: ", format, arguments);
     va_end(arguments);
+    void* frames[48];
+    const int count = backtrace(frames, 48);
+    backtrace_symbols_fd(frames, count, STDERR_FILENO);
     abort();
 }
 

@@ -1,8 +1,9 @@
 // REEVE_ASSERT, REEVE_CHECK, fatal(): how a broken program ends.
 //
 // REEVE_ASSERT may cost and disappears in release builds; REEVE_CHECK stays and guards memory safety, not taste.
-// fatal() prints one line to standard error without allocating, then the stack, and aborts. Any thread, any stack;
-// fatal() is signal-safe (it formats into a buffer of its own and uses write(2)).
+// fatal() prints one line to standard error without allocating, then the stack, and aborts. Any thread, any stack, signal
+// handlers included: it formats into a buffer of its own and uses write(2); the backtrace may allocate in the unwinder the
+// first time, which a process that ends can risk once the line is out.
 #pragma once
 
 namespace reeve {
