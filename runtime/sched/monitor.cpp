@@ -146,7 +146,7 @@ bool Monitor::ask(Worker& worker) {
         no_spare.add();
         return false;
     }
-    worker.successor.store(spare, std::memory_order_release);
+    if (Worker* unused = worker.successor.exchange(spare, std::memory_order_acq_rel)) scheduler_.put_spare(*unused);
     signals.add();
     signal_worker(worker, preempt_signal(scheduler_.config));
     return true;

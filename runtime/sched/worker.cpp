@@ -78,8 +78,11 @@ void Worker::attach() {
 void Worker::hand_over() {
     Worker* next = successor.exchange(nullptr, std::memory_order_acq_rel);
     if (!next) return;
-    // Nobody else takes this processor while the successor is out of his hands.
-    REEVE_CHECK(try_claim());
+    if (!try_claim()) {
+        // It was named for a processor this worker no longer holds; the monitor takes it back.
+        successor.store(next, std::memory_order_release);
+        return;
+    }
     Processor& given = *processor();
     const ProcessorWord::Ticket ticket = given.word.renew();
     // From here on this worker's own ticket is void: it is detached, which the handler may now change to waiting.
@@ -146,6 +149,7 @@ void Worker::load(Fiber& next) {
     *errno_location_ = next.saved_errno;
     Processor& mine = *processor();
     mine.slices.store(mine.slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    mine.slice_began_ns.store(0, std::memory_order_relaxed);
     mine.is_overdue.store(false, std::memory_order_relaxed);
     mine.counters.switches.add();
 }
