@@ -7,7 +7,7 @@
 // because each such call interrupts the other CPUs. Slabs are never unmapped while the pool lives, so the top of a stack
 // (where the scheduler keeps its Fiber) is type-stable memory, zero at first.
 //
-// Any thread; takes a lock; never parks; not signal-safe except owner_of().
+// Any thread; takes a lock; never parks; not signal-safe except is_in_guard().
 //
 // I1  A stack is in at most one of: pool, a processor's cache, a fiber.
 // I2  Memory of a stack that was trimmed or never used reads as zero.

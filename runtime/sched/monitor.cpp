@@ -84,18 +84,16 @@ std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
 
 bool Monitor::watch_all(std::int64_t now_ns) {
     bool is_busy = false;
-    if (scheduler_.config.preemption) {
-        for (std::size_t i = 0; i < watches_.size(); ++i) {
-            Processor& processor = *scheduler_.processors[i];
-            watches_[i].lasts = false;
-            if (processor.is_idle.load(std::memory_order_relaxed)) continue;
-            is_busy = true;
-            if (!processor.queue.is_empty()) scheduler_.notify_work();
-            watch(processor, watches_[i], now_ns);
-        }
-        is_busy = watch_detached(now_ns) || is_busy;
+    for (std::size_t i = 0; i < watches_.size(); ++i) {
+        Processor& processor = *scheduler_.processors[i];
+        watches_[i].lasts = false;
+        if (processor.is_idle.load(std::memory_order_relaxed)) continue;
+        is_busy = true;
+        // What Scheduler::make_runnable left to its own worker, which has not got to it: with preemption or without.
+        if (!processor.queue.is_empty()) scheduler_.notify_work();
+        if (scheduler_.config.preemption) watch(processor, watches_[i], now_ns);
     }
-    return is_busy;
+    return watch_detached(now_ns) || is_busy;
 }
 
 Monitor::Waiting Monitor::who_waits(const Processor& processor, std::int64_t now_ns) const {

@@ -38,7 +38,6 @@ std::atomic<const CodeMap*> s_map{nullptr};
 
 struct sigaction s_previous_preempt;
 struct sigaction s_previous_segv;
-int s_signal = 0;
 
 int add_object(dl_phdr_info* info, std::size_t, void* raw) {
     auto& map = *static_cast<CodeMap*>(raw);
@@ -197,8 +196,7 @@ void note_libraries() {
 
 void install_preemption(const Config& config) {
     note_libraries();
-    s_signal = preempt_signal(config);
-    install(s_signal, on_preempt, s_previous_preempt);
+    install(preempt_signal(config), on_preempt, s_previous_preempt);
     install(SIGSEGV, on_segv, s_previous_segv);
 }
 
