@@ -280,7 +280,7 @@ Worker* Scheduler::start_worker() {
         return nullptr;
     }
     const unsigned number = thread_count_.fetch_add(1, std::memory_order_relaxed);
-    auto worker = std::make_unique<Worker>(*this, number);
+    auto worker = std::make_unique<Worker>(*this);
     char name[16];
     snprintf(name, sizeof name, "reeve-%u", number);
     const int error = os::start_thread(

@@ -45,7 +45,7 @@ enum class After : std::uint8_t { nothing, yielded, parked, ended };
 
 class Worker {
 public:
-    Worker(Scheduler& owner, unsigned index) : scheduler(owner), number(index) {}
+    explicit Worker(Scheduler& owner) : scheduler(owner) {}
 
     // The body of its thread.
     void main();
@@ -98,7 +98,6 @@ public:
     [[nodiscard]] unsigned depth() const { return depth_.load(std::memory_order_relaxed); }
 
     Scheduler& scheduler;
-    const unsigned number;
     pthread_t thread{};
     std::atomic<int> thread_id{0};                 // the kernel's; 0 until the thread has started
     std::atomic<Fiber*> fiber{nullptr};            // what it runs or keeps; its own thread writes, the dump reads
