@@ -3,7 +3,10 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "runtime/base/assert.hpp"
 
@@ -27,8 +30,20 @@ bool read_number(const char* name, T& value, T least, T most) {
     return true;
 }
 
-void warn_of_word(const char* name, std::string_view text, const char* wanted) {
-    warn("%s=%.*s is ignored: %s is wanted", name, static_cast<int>(text.size()), text.data(), wanted);
+// Sets `value` to what the variable names.
+template <class T>
+void read_word(const char* name, T& value, std::initializer_list<std::pair<std::string_view, T>> words) {
+    const char* text = getenv(name);
+    if (!text || !*text) return;
+    std::string wanted;
+    for (const auto& [word, meaning] : words) {
+        if (word == text) {
+            value = meaning;
+            return;
+        }
+        wanted.append(wanted.empty() ? "" : ", ").append(word);
+    }
+    warn("%s=%s is ignored: one of these is wanted: %s", name, text, wanted.c_str());
 }
 
 }  // namespace
@@ -41,24 +56,10 @@ Config Config::from_env() {
     if (read_number("REEVE_QUANTUM_US", number, 20LL, 10'000'000LL)) config.quantum = std::chrono::microseconds(number);
     if (read_number("REEVE_STACK_KB", number, 16LL, 1'048'576LL)) config.stack_bytes = static_cast<std::size_t>(number) * 1024;
     if (read_number("REEVE_SCHEDTRACE", number, 1LL, 3'600'000LL)) config.schedtrace = std::chrono::milliseconds(number);
-    if (const char* text = getenv("REEVE_PREEMPTION"); text && *text) {
-        const std::string_view word = text;
-        if (word == "on" || word == "off")
-            config.preemption = word == "on";
-        else
-            warn_of_word("REEVE_PREEMPTION", word, "on or off");
-    }
-    if (const char* text = getenv("REEVE_IO"); text && *text) {
-        const std::string_view word = text;
-        if (word == "automatic")
-            config.io = Io::automatic;
-        else if (word == "io_uring")
-            config.io = Io::io_uring;
-        else if (word == "epoll")
-            config.io = Io::epoll;
-        else
-            warn_of_word("REEVE_IO", word, "automatic, io_uring or epoll");
-    }
+    read_word("REEVE_PREEMPTION", config.preemption, {{"on", true}, {"off", false}});
+    read_word("REEVE_IO", config.io, {{"automatic", Io::automatic}, {"io_uring", Io::io_uring}, {"epoll", Io::epoll}});
+    read_word("REEVE_KERNEL_HINTS", config.kernel_hints,
+              {{"automatic", KernelHints::automatic}, {"slices", KernelHints::slices}, {"none", KernelHints::none}});
     return config;
 }
 

@@ -11,6 +11,11 @@ namespace reeve {
 // What carries I/O. `automatic` means io_uring.
 enum class Io { automatic, io_uring, epoll };
 
+// What the kernel's scheduler may be asked for, so that woken threads run early beside busy ones (os/kernel_schedule.hpp).
+// `automatic`: all the process is allowed to ask for, a monitor in real time included; `slices`: nothing that needs rights;
+// `none`: nothing.
+enum class KernelHints { automatic, slices, none };
+
 struct Config {
     // Processors: fibers that run at the same time. 0: the CPUs this process may use (affinity and cgroup quota).
     unsigned workers = 0;
@@ -33,6 +38,8 @@ struct Config {
 
     Io io = Io::automatic;
 
+    KernelHints kernel_hints = KernelHints::automatic;
+
     // The signal that stops a fiber that computes; default SIGURG, which debuggers pass on and nobody else uses.
     int preempt_signal = 0;
 
@@ -46,7 +53,7 @@ struct Config {
     Duration schedtrace = Duration::zero();
 
     // REEVE_WORKERS, REEVE_PREEMPTION (on, off), REEVE_QUANTUM_US, REEVE_STACK_KB, REEVE_MAX_THREADS, REEVE_IO
-    // (automatic, io_uring, epoll), REEVE_SCHEDTRACE (ms). A value that makes no sense is warned about and ignored.
+    // (automatic, io_uring, epoll), REEVE_KERNEL_HINTS (automatic, slices, none), REEVE_SCHEDTRACE (ms). A value that makes no sense is warned about and ignored.
     static Config from_env();
 };
 

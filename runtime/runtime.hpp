@@ -12,6 +12,7 @@
 #include "runtime/go.hpp"
 #include "runtime/mutex.hpp"
 #include "runtime/no_preempt.hpp"
+#include "runtime/pin_to_thread.hpp"
 #include "runtime/run.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/stats.hpp"

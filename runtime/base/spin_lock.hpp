@@ -1,7 +1,7 @@
 // SpinLock: for critical sections of a few dozen instructions.
 //
 // Idea. Test and test-and-set. Whoever holds one is in the runtime, so it is never preempted by us; only the kernel
-// can take its CPU, and then spinning is useless: after k_spins rounds the waiter yields its CPU.
+// can take its CPU, and then spinning is useless: the waiter soon yields its CPU, then sleeps a little.
 //
 // Any thread, any stack, never parks; NOT for signal handlers (the interrupted code might hold it).
 #pragma once

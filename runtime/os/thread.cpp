@@ -23,18 +23,6 @@
 namespace reeve::os {
 namespace {
 
-// The kernel's struct sched_attr (first version); its header clashes with the C library's.
-struct SchedulingAttributes {
-    std::uint32_t size;
-    std::uint32_t policy;
-    std::uint64_t flags;
-    std::int32_t nice;
-    std::uint32_t priority;
-    std::uint64_t runtime;
-    std::uint64_t deadline;
-    std::uint64_t period;
-};
-
 struct Start {
     void (*body)(void*);
     void* argument;
@@ -98,33 +86,6 @@ std::int64_t cpu_time_ns(pthread_t thread) {
 }
 
 int thread_id() { return static_cast<int>(syscall(SYS_gettid)); }
-
-void ask_for_slice(int thread_id, std::int64_t slice_ns) {
-    SchedulingAttributes attributes{};
-    if (syscall(SYS_sched_getattr, thread_id, &attributes, sizeof attributes, 0) != 0) return;
-    if (attributes.policy != SCHED_OTHER) return;
-    attributes.runtime = static_cast<std::uint64_t>(slice_ns);
-    syscall(SYS_sched_setattr, thread_id, &attributes, 0);
-}
-
-std::vector<int> allowed_cpus() {
-    cpu_set_t set;
-    std::vector<int> cpus;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-        if (CPU_ISSET(static_cast<unsigned>(cpu), &set)) cpus.push_back(cpu);
-    return cpus;
-}
-
-void pin_thread(int thread_id, int cpu, const std::vector<int>& allowed) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (cpu >= 0)
-        CPU_SET(static_cast<unsigned>(cpu), &set);
-    else
-        for (const int one : allowed) CPU_SET(static_cast<unsigned>(one), &set);
-    syscall(SYS_sched_setaffinity, thread_id, sizeof set, &set);
-}
 
 void sharpen_timers() { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
 

@@ -2,10 +2,10 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <ctime>
 #include <cxxabi.h>
 #include <deque>
 #include <dlfcn.h>
-#include <sched.h>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -84,6 +84,12 @@ void append_backtrace(std::string& text, const Backtrace& backtrace) {
     }
 }
 
+// Sleeping, not yielding: the caller may be the monitor, before which nobody else gets the CPU.
+void nap() {
+    const timespec pause{0, 20'000};
+    nanosleep(&pause, nullptr);
+}
+
 struct Running {
     const Fiber* fiber;
     Backtrace backtrace;
@@ -106,10 +112,10 @@ std::deque<Running> ask_running(Scheduler& scheduler) {
     constexpr std::int64_t k_patience_ns = 20'000'000;
     const std::int64_t give_up_ns = now_ns() + k_patience_ns;
     for (std::size_t i = 0; i < asked.size(); ++i) {
-        while (!running[i].backtrace.is_taken.load(std::memory_order_acquire) && now_ns() < give_up_ns) sched_yield();
+        while (!running[i].backtrace.is_taken.load(std::memory_order_acquire) && now_ns() < give_up_ns) nap();
         // Either the handler never gets the pointer, or it has it and will be done in a moment.
         if (!asked[i]->backtrace_wanted.exchange(nullptr, std::memory_order_acq_rel))
-            while (!running[i].backtrace.is_taken.load(std::memory_order_acquire)) sched_yield();
+            while (!running[i].backtrace.is_taken.load(std::memory_order_acquire)) nap();
     }
     return running;
 }

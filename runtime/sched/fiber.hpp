@@ -36,8 +36,10 @@ struct Fiber : Parkable {
 
     std::atomic<Phase> phase;
     bool holds_hook;                // `on_park` is set
+    bool has_begun;                 // it has run: its stack is in use
+    unsigned pins;                  // guards that keep it on its thread (pin_to_thread.hpp)
     Fiber* next;                    // link of the queue the fiber is in
-    Worker* held_by;                // the thread that keeps this fiber (preempted or returning), null otherwise
+    Worker* held_by;                // the thread that keeps this fiber (preempted, returning, pinned), null otherwise
     context::Side side;
     context::ExceptionState exceptions;
     int saved_errno;
@@ -47,7 +49,7 @@ struct Fiber : Parkable {
     void (*on_park)(void* hook);    // called once, in the runtime, before the fiber first parks
     void* hook;
     const char* reason;             // what it waits for: a string constant
-    std::int64_t since_ns;          // when the phase began, as the processor's clock said
+    std::int64_t since_ns;          // when it was made, then when it last parked, as the processor's clock said
     std::uintptr_t interrupted_at[3];  // code address, stack and frame pointer where it was preempted
     context::StackPool* pool;
     context::Stack stack;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
+#include "runtime/sched/code_map.hpp"
 #include "runtime/sched/dump.hpp"
 #include "runtime/sched/preempt.hpp"
 #include "runtime/sched/scheduler.hpp"
@@ -15,14 +17,16 @@ constexpr std::size_t k_trimmed_stacks = 16;           // at a tick: some 50 us 
 constexpr std::uint64_t k_busy_trim_ticks = 64;
 constexpr unsigned k_patient_refusals = 4;
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
+constexpr std::int64_t k_refresh_pause_ns = 100'000'000;  // some 50 us each
 constexpr std::int64_t k_longest_pause_ns = 10'000'000;
+constexpr std::int64_t k_least_pause_ns = 50'000;
 
 }  // namespace
 
 Monitor::Monitor(Scheduler& scheduler)
     : scheduler_(scheduler),
       quantum_ns_(scheduler.config.quantum.count()),
-      tick_ns_(std::max<std::int64_t>(quantum_ns_ / 4, 20'000)),
+      tick_ns_(std::max(quantum_ns_ / 4, k_least_pause_ns)),
       watches_(scheduler.processors.size()) {}
 
 void Monitor::start() {
@@ -39,7 +43,9 @@ void Monitor::stop() {
 
 void Monitor::main() {
     os::sharpen_timers();
-    os::ask_for_slice(os::thread_id(), k_monitor_slice_ns);
+    const KernelHints hints = scheduler_.config.kernel_hints;
+    if (hints != KernelHints::none) os::ask_for_slice(os::thread_id(), k_monitor_slice_ns);
+    if (hints == KernelHints::automatic) (void)os::ask_for_real_time();
     const std::int64_t trace_ns = scheduler_.config.schedtrace.count();
     started_ns_ = now_ns();
     next_trace_ns_ = trace_ns > 0 ? started_ns_ + trace_ns : Deadline::k_never_ns;
@@ -50,13 +56,19 @@ void Monitor::main() {
         ticks.add();
         quiet = watch_all(now) ? 0 : quiet + 1;
         if (!scheduler_.preempted.is_empty()) scheduler_.notify_work();
+        if (code_map::is_stale() && now >= next_refresh_ns_) {
+            code_map::refresh();
+            next_refresh_ns_ = now + k_refresh_pause_ns;
+        }
         if (dump_is_wanted_.exchange(false)) dump_all(scheduler_, 2);
         if (now >= next_trace_ns_) trace(now);
         // In a lull at once; under load a little at a time, or memory of a burst would stay for ever.
         const bool may_trim = quiet > 0 || ticks.value() % k_busy_trim_ticks == 0;
         const bool has_trimmed = may_trim && scheduler_.stacks.trim(k_trimmed_stacks);
         if (quiet < k_quiet_ticks || has_trimmed) {
-            parker_.park_until(next_look_ns(now));
+            // It runs before everybody else: it must leave them at least half of its CPU.
+            const std::int64_t after = now_ns();
+            parker_.park_until(std::max(next_look_ns(now), after + std::max(after - now, k_least_pause_ns)));
             continue;
         }
         is_asleep_.store(true, std::memory_order_seq_cst);
@@ -77,7 +89,7 @@ std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
         if (!watches_[i].lasts) continue;
         any_lasts = true;
         // A timer that comes due behind a fiber that computes is worth a look of its own.
-        next = std::min(next, std::max(scheduler_.processors[i]->timers.earliest_ns(), now_ns + tick_ns_ / 4));
+        next = std::min(next, std::max(scheduler_.processors[i]->timers.earliest_ns(), now_ns + k_least_pause_ns));
     }
     return std::min({next, now_ns + (any_lasts ? tick_ns_ : quantum_ns_), next_trace_ns_});
 }
@@ -112,89 +124,130 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     if (slices != last.slices || worker != last.worker) {
         if (last.was_asked) {
             take_back_successor(*last.worker);
-            if (last.worker->is_detached()) add_detached(*last.worker, os::cpu_time_ns(last.worker->thread), now_ns);
+            if (last.worker->is_detached()) note_detached(*last.worker);
         }
         const std::int64_t began = processor.slice_began_ns.exchange(0, std::memory_order_relaxed);
-        last = {slices, began != 0 ? began : now_ns, worker, -1, false, false};
-        if (began == 0) return;
+        last = {slices, began != 0 ? began : now_ns, worker, -1, false, began != 0};
+    } else {
+        last.lasts = true;
     }
-    last.lasts = true;
     const Waiting waiting = who_waits(processor, now_ns);
     if (waiting == Waiting::nobody) return;
     const std::int64_t allowed = waiting == Waiting::woken ? quantum_ns_ / 4 : quantum_ns_;
+    const std::int64_t elapsed = now_ns - last.since_ns;
+    // A fiber that calls the runtime now and then gives up there: told a tick before, it needs no signal.
+    if (elapsed + tick_ns_ >= allowed) processor.is_overdue.store(true, std::memory_order_relaxed);
+    if (!last.lasts) return;
     if (last.cpu_ns < 0) last.cpu_ns = os::cpu_time_ns(worker->thread);
-    if (now_ns - last.since_ns < allowed) return;
-    processor.is_overdue.store(true, std::memory_order_relaxed);
-    if (!ProcessorWord::is_user(word)) return;
+    if (elapsed < allowed || !ProcessorWord::is_user(word)) return;
     if (!last.was_asked && os::cpu_time_ns(worker->thread) - last.cpu_ns >= k_busy_ns) {
-        last.was_asked = ask(*worker);
+        last.was_asked = ask(*worker, waiting);
         return;
     }
     // The handler may just have got hold of the successor: then it is handing over.
-    Worker* spare = last.was_asked ? worker->successor.exchange(nullptr, std::memory_order_acq_rel) : scheduler_.take_spare();
-    if (spare)
-        take(processor, *worker, word, *spare, now_ns);
-    else if (!last.was_asked)
-        no_spare.add();
+    Worker* next = last.was_asked ? worker->successor.exchange(nullptr, std::memory_order_acq_rel) : find_successor(waiting);
+    if (next) take(processor, *worker, word, *next);
 }
 
-bool Monitor::ask(Worker& worker) {
-    Worker* spare = scheduler_.take_spare();
-    if (!spare) {
-        no_spare.add();
-        return false;
-    }
-    if (Worker* unused = worker.successor.exchange(spare, std::memory_order_acq_rel)) scheduler_.put_spare(*unused);
+Worker* Monitor::find_successor(Waiting waiting) {
+    // A spare worker looks at everything there is; where only preempted fibers wait, or no thread is left, the first of these
+    // goes on without a detour.
+    Worker* spare = waiting == Waiting::woken ? scheduler_.take_spare() : nullptr;
+    if (spare) return spare;
+    if (Fiber* held = scheduler_.preempted.pop()) return held->held_by;
+    no_spare.add();
+    return nullptr;
+}
+
+void Monitor::dismiss(Worker& successor) {
+    if (Fiber* held = successor.current_fiber())
+        scheduler_.preempted.push(*held);
+    else
+        scheduler_.put_spare(successor);
+}
+
+bool Monitor::ask(Worker& worker, Waiting waiting) {
+    Worker* next = find_successor(waiting);
+    if (!next) return false;
+    if (Worker* unused = worker.successor.exchange(next, std::memory_order_acq_rel)) dismiss(*unused);
     signals.add();
     signal_worker(worker, preempt_signal(scheduler_.config));
     return true;
 }
 
-void Monitor::take(Processor& processor, Worker& worker, std::uint64_t seen, Worker& spare, std::int64_t now_ns) {
+void Monitor::take(Processor& processor, Worker& worker, std::uint64_t seen, Worker& successor) {
     const ProcessorWord::Ticket ticket = processor.word.take(seen);
     if (ticket == 0) {
-        scheduler_.put_spare(spare);
+        dismiss(successor);
         return;
     }
     taken.add();
-    spare.give(processor, ticket, true);
-    add_detached(worker, os::cpu_time_ns(worker.thread), now_ns);
+    successor.give(processor, ticket, true);
+    note_detached(worker);
 }
 
 void Monitor::take_back_successor(Worker& worker) {
-    if (Worker* spare = worker.successor.exchange(nullptr, std::memory_order_acq_rel)) scheduler_.put_spare(*spare);
+    if (Worker* unused = worker.successor.exchange(nullptr, std::memory_order_acq_rel)) dismiss(*unused);
 }
 
-void Monitor::add_detached(Worker& worker, std::int64_t cpu_ns, std::int64_t now_ns) {
-    detached_.push_back({&worker, cpu_ns, now_ns, tick_ns_, 0});
+void Monitor::note_detached(Worker& worker) {
+    if (worker.is_watched.exchange(true, std::memory_order_acq_rel)) return;
+    Worker* head = newly_detached_.load(std::memory_order_relaxed);
+    do worker.next_detached = head;
+    while (!newly_detached_.compare_exchange_weak(head, &worker, std::memory_order_release, std::memory_order_relaxed));
+}
+
+Monitor::Detached Monitor::seen_detached(Worker& worker, std::int64_t now_ns) const {
+    return {.worker = &worker,
+            .cpu_ns = os::cpu_time_ns(worker.thread),
+            .next_look_ns = now_ns,
+            .look_pause_ns = tick_ns_,
+            .next_signal_ns = now_ns,
+            .signal_pause_ns = tick_ns_};
+}
+
+void Monitor::take_in_detached(std::int64_t now_ns) {
+    for (Worker* worker = newly_detached_.exchange(nullptr, std::memory_order_acquire); worker; worker = worker->next_detached)
+        detached_.push_back(seen_detached(*worker, now_ns));
 }
 
 bool Monitor::watch_detached(std::int64_t now_ns) {
+    take_in_detached(now_ns);
     bool any_computes = false;
     std::erase_if(detached_, [&](Detached& detached) {
         Worker& worker = *detached.worker;
         if (!worker.is_detached()) {
-            if (detached.refusals >= k_patient_refusals) os::ask_for_slice(worker.thread_id, k_worker_slice_ns);
-            return true;
+            if (detached.refusals >= k_patient_refusals) worker.ask_for_slice(k_worker_slice_ns);
+            // Detached again meanwhile, it was not announced, or this turns the announcement back.
+            worker.is_watched.store(false, std::memory_order_seq_cst);
+            if (!worker.is_detached() || worker.is_watched.exchange(true, std::memory_order_acq_rel)) return true;
+            detached = seen_detached(worker, now_ns);
         }
+        if (now_ns < detached.next_look_ns) return false;
         const std::int64_t cpu = os::cpu_time_ns(worker.thread);
         const bool computes = cpu - detached.cpu_ns >= k_busy_ns;
         detached.cpu_ns = cpu;
-        if (!computes) return false;
+        if (!computes) {
+            // There may be thousands that sleep; each look costs a system call.
+            detached.look_pause_ns = std::min(detached.look_pause_ns * 2, k_longest_pause_ns);
+            detached.next_look_ns = now_ns + detached.look_pause_ns;
+            return false;
+        }
+        detached.look_pause_ns = tick_ns_;
         any_computes = true;
         // It may not be stopped here, so the kernel shares the CPUs out: it must not get in the way of short work. Before
         // that it keeps a short slice, or it would wait long for the CPU it needs to stop itself, or, having only been
         // slow in a system call, to go on.
         if (worker.has_refused.exchange(false, std::memory_order_relaxed) && ++detached.refusals == k_patient_refusals) {
-            os::ask_for_slice(worker.thread_id, k_detached_slice_ns);
+            worker.ask_for_slice(k_detached_slice_ns);
             worker.pin(-1);
         }
         // With a processor idle it disturbs nobody, and is not missed by anybody.
         if (now_ns < detached.next_signal_ns || scheduler_.idle.count() != 0) return false;
         signals.add();
         signal_worker(worker, preempt_signal(scheduler_.config));
-        detached.next_signal_ns = now_ns + detached.pause_ns;
-        detached.pause_ns = std::min(detached.pause_ns * 2, k_longest_pause_ns);
+        detached.next_signal_ns = now_ns + detached.signal_pause_ns;
+        detached.signal_pause_ns = std::min(detached.signal_pause_ns * 2, k_longest_pause_ns);
         return false;
     });
     return any_computes;

@@ -6,14 +6,15 @@
 //
 //   1  somebody waits who was woken (local or global queue, due timer, completion): the slice ends after a quarter
 //      quantum; only fibers that compute wait: after a quantum; nobody: leave it alone;
-//   2  a holder whose CPU clock advances is on a CPU: it gets a successor (a spare worker) and a signal, and hands its
-//      processor over in the handler, on that CPU, so that never more threads are busy than there are processors;
+//   2  a holder whose CPU clock advances is on a CPU: it gets a successor (a spare worker; the thread of a preempted fiber
+//      when only such wait) and a signal, and hands its processor over in the handler, on that CPU, so that never more
+//      threads are busy than there are processors;
 //   3  a holder that does not compute, or has not done so by the next look (all signals blocked, a sanitizer that delays
-//      them): the processor is taken from it without being asked and given to the spare. It is detached then;
+//      them): the processor is taken from it without being asked and given to the successor. It is detached then;
 //   4  a detached thread whose CPU clock advances is asked to stop by signal (preempt.hpp), again and again with growing
 //      pauses while it refuses; one that sleeps in the kernel is never signalled.
 //
-// A holder that is in the runtime is marked overdue as well and gives up at the next exit.
+// A holder is marked overdue a tick before its slice ends: one that calls the runtime gives up there, without any signal.
 //
 // The monitor sleeps for good when nothing has run for some ticks; a worker that wakes up wakes it. It also prints the
 // REEVE_SCHEDTRACE line and, asked by SIGQUIT, the dump.
@@ -48,6 +49,8 @@ public:
     }
     // A fiber was preempted while a processor was idle: see to it now.
     void poke() { parker_.wake(); }
+    // A worker runs user code without a processor from now on. Its own thread; signal-safe.
+    void note_detached(Worker& worker);
     void request_dump() {
         dump_is_wanted_.store(true, std::memory_order_release);
         poke();
@@ -70,21 +73,27 @@ private:
     struct Detached {
         Worker* worker;
         std::int64_t cpu_ns;
+        std::int64_t next_look_ns;
+        std::int64_t look_pause_ns;  // grows while it sleeps
         std::int64_t next_signal_ns;
-        std::int64_t pause_ns;
-        unsigned refusals;
+        std::int64_t signal_pause_ns;  // grows while it refuses
+        unsigned refusals = 0;
     };
     enum class Waiting { nobody, computing, woken };
 
     void main();
     [[nodiscard]] bool watch_all(std::int64_t now_ns);  // false: nothing runs
     void watch(Processor& processor, Watch& last, std::int64_t now_ns);
-    // 2: the successor and the signal. False: there is no spare worker.
-    bool ask(Worker& worker);
-    // 3: give it to the spare now.
-    void take(Processor& processor, Worker& worker, std::uint64_t seen, Worker& spare, std::int64_t now_ns);
+    // 2: the successor and the signal. False: there is nobody who could go on.
+    bool ask(Worker& worker, Waiting waiting);
+    // 3: give it to the successor now.
+    void take(Processor& processor, Worker& worker, std::uint64_t seen, Worker& successor);
     void take_back_successor(Worker& worker);
-    void add_detached(Worker& worker, std::int64_t cpu_ns, std::int64_t now_ns);
+    // Who gets a processor whose slice is over; off all lists until it was given one or dismissed.
+    Worker* find_successor(Waiting waiting);
+    void dismiss(Worker& successor);
+    [[nodiscard]] Detached seen_detached(Worker& worker, std::int64_t now_ns) const;
+    void take_in_detached(std::int64_t now_ns);
     bool watch_detached(std::int64_t now_ns);
     [[nodiscard]] Waiting who_waits(const Processor& processor, std::int64_t now_ns) const;
     [[nodiscard]] std::int64_t next_look_ns(std::int64_t now_ns) const;
@@ -99,8 +108,10 @@ private:
     std::atomic<bool> is_stopping_{false};
     std::atomic<bool> dump_is_wanted_{false};
     std::vector<Watch> watches_;
+    std::atomic<Worker*> newly_detached_{nullptr};
     std::vector<Detached> detached_;
     std::int64_t next_trace_ns_ = 0;
+    std::int64_t next_refresh_ns_ = 0;  // of the code map
     std::int64_t started_ns_ = 0;
 };
 

@@ -11,9 +11,8 @@
 // allocation, no lock, no C++ runtime. Code it interrupted may hold any lock of any library, but none of the runtime
 // (Worker's I2).
 //
-// Where a thread is not parked, because others would wait for it: in a library (libc, loader, libstdc++, OpenSSL ...) or
-// called from one, just after a system call instruction, on a stack that is not its fiber's. A wrong answer costs latency,
-// never correctness: the thread runs on without a processor and is asked again.
+// Where a thread is not parked, because others would wait for it, is in stop_check.hpp: there it runs on without a processor
+// and is asked again.
 #pragma once
 
 #include <pthread.h>
@@ -30,9 +29,6 @@ class Worker;
 // that are not ours.
 void install_preemption(const Config& config);
 [[nodiscard]] int preempt_signal(const Config& config);
-
-// Reads anew which parts of the address space are library code. Not signal-safe; call after dlopen.
-void note_libraries();
 
 // Asks a detached worker to stop, unless it was asked already. Any thread.
 void signal_worker(Worker& worker, int signal);

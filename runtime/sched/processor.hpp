@@ -41,7 +41,7 @@ struct alignas(64) Processor {
     std::uint32_t picks = 0;                   // choices made by the scheduler; drives the fairness ticks
     std::int64_t mean_slice_ns = 1'000'000;    // of late; at first long, so that the first fibers spread
     std::uint32_t slices_at_look = 0;          // `slices` when the clock was last read
-    std::int64_t held_ran_ns = 0;              // when a preempted fiber last got this processor
+    std::int64_t computed_ns = 0;              // when a fiber whose slice was over last gave it away
 
     // Waking another CPU costs it and this one some 20 us together: worth it only for more work than that.
     static constexpr std::int64_t k_wake_worth_ns = 20'000;

@@ -14,6 +14,7 @@
 #include <ctime>
 
 #include "runtime/base/barrier.hpp"
+#include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/dump.hpp"
@@ -23,6 +24,7 @@
 namespace reeve::sched {
 namespace {
 
+constexpr unsigned k_reserved_per_worker = 8;  // threads
 constexpr std::uint64_t k_id_block = 1024;  // fiber ids a processor takes at once
 
 void nap() {
@@ -35,6 +37,7 @@ void fiber_main(void* arrived) {
     auto* worker = static_cast<Worker*>(arrived);
     worker->arrive();
     Fiber& self = *worker->current_fiber();
+    self.has_begun = true;
     // What switch_away() does for a fiber that continues: this one enters user code from depth 1.
     worker->begin_user_code();
     run_closure(self);
@@ -48,7 +51,12 @@ void fiber_main(void* arrived) {
 
 std::atomic<Scheduler*> Scheduler::s_active{nullptr};
 
-Scheduler::Scheduler(const Config& given) : config(given), cpus(os::allowed_cpus()), stacks(given.stack_bytes) {
+Scheduler::Scheduler(const Config& given)
+    : config(given),
+      cpus(os::allowed_cpus()),
+      stacks(given.stack_bytes),
+      reserved_threads_(std::min(k_reserved_per_worker * (given.workers != 0 ? given.workers : os::available_cpus()),
+                                 given.max_threads / 4)) {
     if (config.io == Io::epoll) fatal("Config::io = epoll: this build has the io_uring engine only");
     const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
     for (unsigned i = 0; i < count; ++i) processors.push_back(std::make_unique<Processor>(i, config.ring_entries));
@@ -174,6 +182,8 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
     fiber.is_fiber = true;
     fiber.state.reset(cancels_new_fibers.load(std::memory_order_relaxed));
     fiber.holds_hook = false;
+    fiber.has_begun = false;
+    fiber.pins = 0;
     fiber.next = nullptr;
     fiber.held_by = nullptr;
     fiber.exceptions = {};
@@ -207,6 +217,10 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
 void Scheduler::start(Fiber& fiber) { make_runnable(fiber); }
 
 void Scheduler::make_runnable(Fiber& fiber) {
+    if (fiber.held_by) [[unlikely]] {
+        fiber.held_by->resume_pinned();
+        return;
+    }
     fiber.phase.store(Phase::runnable, std::memory_order_release);
     Worker* worker = current_worker();
     Processor* mine = worker && worker->depth() > 0 ? worker->processor() : nullptr;
@@ -250,6 +264,35 @@ void Scheduler::notify_work() {
 
 // --- threads ----------------------------------------------------------------------------------------------------------
 
+unsigned Scheduler::free_threads() const {
+    const unsigned room = config.max_threads - std::min(config.max_threads, thread_count());
+    return room + spare_count_.load(std::memory_order_relaxed);
+}
+
+void Scheduler::note_free_threads() {
+    // It ends later than it began: spares come and go all the time, and a new beginning makes new fibers old.
+    const bool was_short = is_short_.load(std::memory_order_relaxed);
+    const bool is_short = free_threads() <= (was_short ? 2 * reserved_threads_ : reserved_threads_);
+    if (is_short == was_short) return;
+    if (is_short) short_since_ns_.store(now_ns(), std::memory_order_relaxed);
+    is_short_.store(is_short, std::memory_order_relaxed);
+}
+
+bool Scheduler::postpones(Fiber& fiber) {
+    if (!is_short_of_threads() || fiber.has_begun) return false;
+    const bool is_new = fiber.since_ns > short_since_ns_.load(std::memory_order_relaxed);
+    if (is_new && free_threads() > processors.size()) return false;
+    backlog_.push(fiber);
+    return true;
+}
+
+Fiber* Scheduler::pop_global() {
+    Fiber* found = global.pop();
+    while (found && postpones(*found)) found = global.pop();
+    if (!found && !is_short_of_threads()) found = backlog_.pop();
+    return found;
+}
+
 Worker* Scheduler::pop_spare() {
     SpinGuard guard(spares_lock_);
     Worker* worker = spares_;
@@ -259,9 +302,12 @@ Worker* Scheduler::pop_spare() {
     return worker;
 }
 
-Worker* Scheduler::take_spare() {
+Worker* Scheduler::take_spare(Spare which) {
+    if (which == Spare::unreserved && is_short_of_threads()) return nullptr;
     Worker* worker = pop_spare();
-    return worker ? worker : start_worker();
+    if (!worker) worker = start_worker();
+    note_free_threads();
+    return worker;
 }
 
 void Scheduler::refill_spares() {
@@ -301,6 +347,7 @@ void Scheduler::put_spare(Worker& worker) {
     worker.next_spare = spares_;
     spares_ = &worker;
     spare_count_.fetch_add(1, std::memory_order_relaxed);
+    note_free_threads();
 }
 
 }  // namespace reeve::sched

@@ -52,12 +52,23 @@ public:
 
     // --- threads
     // A worker without processor or fiber, waiting to be given one: from the list, or a new thread. Null at the cap or
-    // when the kernel refuses. Any thread, not in a handler.
-    Worker* take_spare();
+    // when the kernel refuses. `unreserved`: not one of the last few, which are kept for woken and new fibers. Any thread,
+    // not in a handler.
+    enum class Spare { any, unreserved };
+    Worker* take_spare(Spare which = Spare::any);
     void put_spare(Worker& worker);
     // Sees to it that one spare per processor waits, ready to run: starting a thread takes long on a busy machine.
     void refill_spares();
     [[nodiscard]] unsigned thread_count() const { return thread_count_.load(std::memory_order_relaxed); }
+
+    // Only the reserve of threads is left. Every fiber that is started and then computes keeps a thread, so those that were
+    // made before the shortage wait for its end, in the backlog; what is made now may be short, and starts, down to one free
+    // thread per processor. These last ones run what has begun already and was woken.
+    [[nodiscard]] bool is_short_of_threads() const { return is_short_.load(std::memory_order_relaxed); }
+    // A worker in the runtime. True: `fiber` went to the backlog.
+    bool postpones(Fiber& fiber);
+    Fiber* pop_global();  // the next of the global queue, or of the backlog
+    [[nodiscard]] bool has_backlog_to_start() const { return !is_short_of_threads() && !backlog_.is_empty(); }
 
     [[nodiscard]] bool is_stopping() const { return is_stopping_.load(std::memory_order_acquire); }
     [[nodiscard]] std::uint64_t live_fibers() const;
@@ -91,6 +102,8 @@ public:
     std::atomic<bool> cancels_new_fibers{false};
 
 private:
+    [[nodiscard]] unsigned free_threads() const;
+    void note_free_threads();
     Worker* pop_spare();     // from the list, or null
     Worker* start_worker();  // a new thread, or null
     context::StackPool& pool_of(std::size_t stack_bytes);
@@ -110,6 +123,10 @@ private:
     SpinLock spares_lock_;
     Worker* spares_ = nullptr;
     std::atomic<unsigned> spare_count_{0};
+    const unsigned reserved_threads_;
+    std::atomic<bool> is_short_{false};
+    std::atomic<std::int64_t> short_since_ns_{0};
+    GlobalQueue backlog_;
 
     std::atomic<bool> is_stopping_{false};
     std::atomic<std::uint64_t> started_outside_{0};  // fibers started by plain threads

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
@@ -16,8 +17,9 @@ namespace {
 // Every so many choices the scheduler looks at the kernel's completions and the clock even when there are runnable
 // fibers: at 100 ns a switch that is every 6 us, at 10 us a request every 0.6 ms.
 constexpr std::uint32_t k_poll_interval = 64;  // the global queue goes first then, so that friends cannot starve it
-// While others keep a processor busy, a preempted fiber gets it at least every so many quanta.
-constexpr std::int64_t k_held_share = 4;
+// While others keep a processor busy, a preempted fiber gets it again after so many quarters of a quantum; it then runs for
+// one quarter.
+constexpr std::int64_t k_held_quarters = 2;
 
 [[gnu::noinline]] int* errno_location_of_thread() { return &errno; }
 
@@ -115,6 +117,12 @@ void Worker::pin(int cpu) {
     const int id = thread_id.load(std::memory_order_relaxed);
     if (id == 0 || pinned_cpu_.exchange(cpu, std::memory_order_relaxed) == cpu) return;
     os::pin_thread(id, cpu, scheduler.cpus);
+    // At home it is woken by the thread whose place it takes.
+    if (scheduler.config.kernel_hints != KernelHints::none) os::set_batch(id, cpu >= 0);
+}
+
+void Worker::ask_for_slice(std::int64_t slice_ns) {
+    if (scheduler.config.kernel_hints != KernelHints::none) os::ask_for_slice(thread_id.load(std::memory_order_relaxed), slice_ns);
 }
 
 void Worker::give(Processor& processor, ProcessorWord::Ticket ticket, bool at_home) {
@@ -126,18 +134,55 @@ void Worker::give(Processor& processor, ProcessorWord::Ticket ticket, bool at_ho
     parker_.wake();
 }
 
-void Worker::detach() {
-    REEVE_ASSERT(depth() == 1);
-    Worker* spare = scheduler.take_spare();
-    if (!spare) {  // at the cap: keep the processor; the monitor cannot take it either
-        leave();
-        return;
-    }
+bool Worker::give_to(Worker* spare) {
+    if (!spare) return false;
     Processor& given = *processor();
     processor_.store(nullptr, std::memory_order_relaxed);
     spare->give(given, given.word.renew(), false);
+    return true;
+}
+
+void Worker::detach() {
+    REEVE_ASSERT(depth() == 1);
+    if (!give_to(scheduler.take_spare(Scheduler::Spare::unreserved))) {
+        leave();  // short of threads: it keeps the processor, and the monitor takes it when somebody waits
+        return;
+    }
+    scheduler.monitor->note_detached(*this);
     std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
     depth_.store(0, std::memory_order_relaxed);
+}
+
+Worker& Worker::stay(After after) {
+    Fiber& self = *current_fiber();
+    if (after == After::yielded) {
+        Worker* spare = scheduler.take_spare();
+        if (!spare) return *this;
+        Processor& given = *processor();
+        is_waiting_.store(true, std::memory_order_relaxed);
+        processor_.store(nullptr, std::memory_order_relaxed);
+        self.held_by = this;
+        self.phase.store(Phase::preempted, std::memory_order_relaxed);
+        scheduler.preempted.push(self);
+        spare->give(given, given.word.renew(), false);
+        wait_for_processor();
+        return *this;
+    }
+    processor()->counters.parks.add();
+    const unsigned entry_depth = depth();
+    self.held_by = this;  // published by leave(): whoever ends the wait wakes this thread
+    if (!self.state.leave()) {
+        if (!give_to(scheduler.take_spare())) processor()->word.leave(ticket_.load(std::memory_order_relaxed));
+        depth_.store(0, std::memory_order_relaxed);
+        pinned_.park();
+        depth_.store(1, std::memory_order_relaxed);
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
+        if (!try_claim()) attach();
+        depth_.store(entry_depth, std::memory_order_relaxed);
+    }
+    self.held_by = nullptr;
+    self.phase.store(Phase::running, std::memory_order_relaxed);
+    return *this;
 }
 
 // --- switching --------------------------------------------------------------------------------------------------------
@@ -157,6 +202,7 @@ void Worker::load(Fiber& next) {
 Worker& Worker::switch_away(After after) {
     Processor& mine = *processor();
     Fiber& self = *current_fiber();
+    if (self.pins != 0) [[unlikely]] return stay(after);
     const unsigned entry_depth = depth();
     self.exceptions = *exceptions_;
     self.saved_errno = *errno_location_;
@@ -164,7 +210,7 @@ Worker& Worker::switch_away(After after) {
     after_ = after;
 
     Fiber* next = nullptr;
-    if (++mine.picks % k_poll_interval != 0) next = mine.queue.pop();
+    if (++mine.picks % k_poll_interval != 0 && !scheduler.is_short_of_threads()) next = mine.queue.pop();
     context::Side* to = &scheduler_side_;
     if (next) {
         load(*next);
@@ -214,16 +260,16 @@ void Worker::run(Fiber& next) {
 
 void Worker::main() {
     set_current_worker(this);
-    const int id = os::thread_id();
-    thread_id.store(id, std::memory_order_relaxed);
+    thread_id.store(os::thread_id(), std::memory_order_relaxed);
     os::install_alternate_stack();
-    os::ask_for_slice(id, k_worker_slice_ns);
+    ask_for_slice(k_worker_slice_ns);
     context::adopt_thread(scheduler_side_);
     exceptions_ = context::exception_state_of_thread();
     errno_location_ = errno_location_of_thread();
     for (;;) {
         parker_.park();
         if (processor()) {
+            processor()->computed_ns = now_ns();  // it comes from a fiber whose slice was over
             schedule();
             // Only now, with the processor given away: nobody gives one to a worker that is not in the list.
             if (!scheduler.is_stopping()) scheduler.put_spare(*this);
@@ -270,24 +316,18 @@ Fiber* Worker::find_now(Processor& mine) {
     const bool polled = mine.picks % k_poll_interval < 2;  // switch_away() counted to the interval, this call to the next
     if (polled) {
         poll(mine);
-        if (Fiber* found = scheduler.global.pop()) return found;
+        if (Fiber* found = scheduler.pop_global()) return found;
     }
     if (Fiber* found = scheduler.returning.pop()) return found;
-    if (mine.now_ns - mine.held_ran_ns >= k_held_share * scheduler.config.quantum.count())
-        if (Fiber* found = scheduler.preempted.pop()) {
-            mine.held_ran_ns = mine.now_ns;
-            return found;
-        }
-    if (Fiber* found = mine.queue.pop()) return found;
+    if (mine.now_ns - mine.computed_ns >= k_held_quarters * scheduler.config.quantum.count() / 4)
+        if (Fiber* found = scheduler.preempted.pop()) return found;
+    if (Fiber* found = pop_local(mine)) return found;
     if (!polled) {
         poll(mine);
-        if (Fiber* found = mine.queue.pop()) return found;
+        if (Fiber* found = pop_local(mine)) return found;
     }
-    if (Fiber* found = scheduler.global.pop()) return found;
-    if (Fiber* found = scheduler.preempted.pop()) {
-        mine.held_ran_ns = mine.now_ns;
-        return found;
-    }
+    if (Fiber* found = scheduler.pop_global()) return found;
+    if (Fiber* found = scheduler.preempted.pop()) return found;
     if (!is_searching_) {
         // At most half of the busy processors search: more only fight for the same few queues.
         const int busy = static_cast<int>(scheduler.processors.size()) - scheduler.idle.count();
@@ -298,6 +338,12 @@ Fiber* Worker::find_now(Processor& mine) {
     return steal(mine);
 }
 
+Fiber* Worker::pop_local(Processor& mine) {
+    Fiber* found = mine.queue.pop();
+    while (found && scheduler.postpones(*found)) found = mine.queue.pop();
+    return found;
+}
+
 Fiber* Worker::steal(Processor& mine) {
     const std::size_t count = scheduler.processors.size();
     for (std::size_t i = 1; i < count; ++i) {
@@ -305,7 +351,7 @@ Fiber* Worker::steal(Processor& mine) {
         if (&victim == &mine) continue;
         if (const std::uint32_t stolen = victim.queue.steal_into(mine.queue)) {
             mine.counters.steals.add(stolen);
-            return mine.queue.pop();
+            return pop_local(mine);
         }
     }
     return nullptr;
@@ -318,7 +364,7 @@ void Worker::sleep(Processor& mine) {
     }
     scheduler.idle.add(mine);
     // Idle's O1 (d): what was published before add() could be seen is seen here.
-    bool found = !scheduler.global.is_empty() || !scheduler.returning.is_empty() || !scheduler.preempted.is_empty() ||
+    bool found = !scheduler.global.is_empty() || scheduler.has_backlog_to_start() || !scheduler.returning.is_empty() || !scheduler.preempted.is_empty() ||
                  mine.has_cancels.load(std::memory_order_seq_cst) || scheduler.is_stopping();
     for (auto& other : scheduler.processors) found = found || !other->queue.is_empty();
     if (!found) {

@@ -7,6 +7,7 @@
 //
 // A worker that lost its processor (preempted, or blocked in the kernel) keeps its fiber and its thread: it is detached.
 // At its next entry into the runtime it queues itself, with the fiber, and sleeps until somebody gives it a processor.
+// A pinned fiber that parks keeps its thread in the same way: the thread sleeps until the wait is over.
 //
 // Callers are named per method. "In the runtime": depth() > 0 and, but for a detached worker in attach(), a processor is
 // held. The signal handler may interrupt anything; it looks at depth first.
@@ -28,8 +29,8 @@
 
 namespace reeve::sched {
 
-// Kernel slices (os::ask_for_slice). A thread that wakes up gets the CPU of one with a longer slice at once, of one with an
-// equal slice up to a kernel tick later: hence three lengths. Whoever watches beats whoever works beats whoever computes
+// Kernel slices (os/kernel_schedule.hpp). A thread that wakes up gets the CPU of one with a longer slice at once, of one with
+// an equal slice up to a kernel tick later: hence three lengths. Whoever watches beats whoever works beats whoever computes
 // without a processor.
 inline constexpr std::int64_t k_monitor_slice_ns = 100'000;  // the kernel's minimum
 inline constexpr std::int64_t k_worker_slice_ns = 500'000;
@@ -60,6 +61,8 @@ public:
 
     // The fiber goes to the end of the local queue, from user code.
     void yield();
+    // The wait of a pinned fiber is over: the thread that sleeps with it goes on. Any thread.
+    void resume_pinned() { pinned_.wake(); }
 
     // --- fibers; in the runtime, on the stack of the fiber concerned
     // Gives up; returns when the fiber runs again, with the worker it runs on then, maybe another one.
@@ -80,6 +83,8 @@ public:
 
     // Keeps its thread on one CPU, -1: on any. Giver or monitor; if they meet, the thread may stay where it is too long.
     void pin(int cpu);
+    // Asks the kernel for slices of this length, where hints are allowed. Any thread; signal-safe.
+    void ask_for_slice(std::int64_t slice_ns);
     // It waits for a processor and none will come any more: the scheduler ends.
     void wake_to_end() { parker_.wake(); }
 
@@ -102,6 +107,8 @@ public:
     std::atomic<int> thread_id{0};                 // the kernel's; 0 until the thread has started
     std::atomic<Fiber*> fiber{nullptr};            // what it runs or keeps; its own thread writes, the dump reads
     Worker* next_spare = nullptr;                  // guarded by the scheduler's spare list
+    Worker* next_detached = nullptr;               // link of the monitor's inbox
+    std::atomic<bool> is_watched{false};           // on its way to the monitor's list of detached workers, or there
     std::atomic<bool> is_signal_pending{false};    // one signal at a time
     std::atomic<std::uint32_t> refusals{0};        // signals that found it where it must not be stopped
     std::atomic<bool> has_refused{false};          // the last one; taken note of by the monitor
@@ -112,10 +119,13 @@ public:
 private:
     [[nodiscard]] bool try_claim();
     void attach();
+    Worker& stay(After after);                     // switch_away() of a pinned fiber
+    bool give_to(Worker* spare);
     void wait_for_processor();
     void schedule();                               // runs fibers until the processor is given away
     Fiber* find_work();
     Fiber* find_now(Processor& processor);
+    Fiber* pop_local(Processor& processor);
     Fiber* steal(Processor& processor);
     void sleep(Processor& processor);
     void run(Fiber& fiber);
@@ -131,6 +141,7 @@ private:
     bool is_searching_ = false;
     bool is_polling_ = false;
     os::Parker parker_;
+    os::Parker pinned_;                            // where a pinned fiber waits, with its thread
     context::Side scheduler_side_;
     Fiber* left_ = nullptr;                        // the fiber whose stack was left, and what becomes of it
     After after_ = After::nothing;
