@@ -48,6 +48,14 @@ void read_word(const char* name, T& value, std::initializer_list<std::pair<std::
 
 }  // namespace
 
+bool Config::has_asserts() {
+#ifdef NDEBUG
+    return false;
+#else
+    return true;
+#endif
+}
+
 Config Config::from_env() {
     Config config;
     read_number("REEVE_WORKERS", config.workers, 1U, 1024U);
@@ -57,6 +65,7 @@ Config Config::from_env() {
     if (read_number("REEVE_STACK_KB", number, 16LL, 1'048'576LL)) config.stack_bytes = static_cast<std::size_t>(number) * 1024;
     if (read_number("REEVE_SCHEDTRACE", number, 1LL, 3'600'000LL)) config.schedtrace = std::chrono::milliseconds(number);
     read_word("REEVE_PREEMPTION", config.preemption, {{"on", true}, {"off", false}});
+    read_word("REEVE_CHECK_LOCKS", config.check_locks, {{"1", true}, {"0", false}});
     read_word("REEVE_IO", config.io, {{"automatic", Io::automatic}, {"io_uring", Io::io_uring}, {"epoll", Io::epoll}});
     read_word("REEVE_KERNEL_HINTS", config.kernel_hints,
               {{"automatic", KernelHints::automatic}, {"slices", KernelHints::slices}, {"none", KernelHints::none}});

@@ -43,6 +43,10 @@ struct Config {
     // The signal that stops a fiber that computes; default SIGURG, which debuggers pass on and nobody else uses.
     int preempt_signal = 0;
 
+    // Warns, once per fiber name and reason, of fibers that wait while they hold a lock of the operating system (std::mutex, a
+    // function-local static's guard ...): their threads wait with them. Default: in builds of the runtime with asserts.
+    bool check_locks = has_asserts();
+
     // SIGQUIT prints every fiber to standard error.
     bool dump_on_sigquit = true;
 
@@ -53,8 +57,12 @@ struct Config {
     Duration schedtrace = Duration::zero();
 
     // REEVE_WORKERS, REEVE_PREEMPTION (on, off), REEVE_QUANTUM_US, REEVE_STACK_KB, REEVE_MAX_THREADS, REEVE_IO
-    // (automatic, io_uring, epoll), REEVE_KERNEL_HINTS (automatic, slices, none), REEVE_SCHEDTRACE (ms). A value that makes no sense is warned about and ignored.
+    // (automatic, io_uring, epoll), REEVE_KERNEL_HINTS (automatic, slices, none), REEVE_CHECK_LOCKS (1, 0), REEVE_SCHEDTRACE
+    // (ms). A value that makes no sense is warned about and ignored.
     static Config from_env();
+
+private:
+    static bool has_asserts();
 };
 
 }  // namespace reeve

@@ -49,6 +49,12 @@ private:
     std::vector<Join<void>> joins_;
 };
 
+// A function of its own: Clang 14 crashes at a lambda that captures an element of a pack.
+template <class T, class F>
+auto run_into(ReturnSlot<T>& slot, F& body) {
+    return [&slot, &body] { slot.run(body); };
+}
+
 }  // namespace sched
 
 template <class... F>
@@ -56,7 +62,7 @@ template <class... F>
 auto gather(F&&... bodies) {
     std::tuple<sched::ReturnSlot<std::invoke_result_t<std::decay_t<F>&>>...> slots;
     sched::FiberGroup group;
-    std::apply([&](auto&... slot) { (group.start([&slot, &bodies] { slot.run(bodies); }), ...); }, slots);
+    std::apply([&](auto&... slot) { (group.start(sched::run_into(slot, bodies)), ...); }, slots);
     group.wait();
     return std::apply([](auto&... slot) { return std::make_tuple(slot.take()...); }, slots);
 }

@@ -13,6 +13,7 @@
 #include "runtime/mutex.hpp"
 #include "runtime/no_preempt.hpp"
 #include "runtime/pin_to_thread.hpp"
+#include "runtime/preemption.hpp"
 #include "runtime/run.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/stats.hpp"

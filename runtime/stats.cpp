@@ -22,8 +22,8 @@ Stats stats() {
     sum.monitor_ticks = scheduler->monitor->ticks.value();
     sum.processors_taken = scheduler->monitor->taken.value();
     sum.preempt_signals = scheduler->monitor->signals.value();
-    scheduler->for_each_worker(
-        [&](sched::Worker& worker) { sum.preempt_refusals += worker.refusals.load(std::memory_order_relaxed); });
+    sum.preemption = scheduler->ledger.stats();
+    sum.preempt_refusals = sum.preemption.refused();
     return sum;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "runtime/preemption.hpp"
 #include "runtime/sched/counters.hpp"
 
 namespace reeve {
@@ -20,6 +21,7 @@ struct Stats {
     std::uint64_t processors_taken = 0;   // from fibers that computed or blocked
     std::uint64_t preempt_signals = 0;    // sent to threads that computed without a processor
     std::uint64_t preempt_refusals = 0;   // signals that found the thread where it must not be stopped
+    PreemptionStats preemption;           // why slices ended, and how long everything took
 };
 
 [[nodiscard]] Stats stats();

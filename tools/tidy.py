@@ -48,6 +48,7 @@ FOREIGN = (
     (re.compile(r'openssl/'), re.compile(r'net/tls[a-z_]*\.cpp|tests/.*')),
     (re.compile(r'llhttp'), re.compile(r'http/parser\.cpp')),
     (re.compile(r'rapidjson/'), re.compile(r'http/json[a-z_]*\.[ch]pp')),
+    (re.compile(r'valgrind/'), re.compile(r'runtime/(context/stack|os/ring)\.cpp')),
     (re.compile(r'catch2/'), re.compile(r'tests/support/.*')),
     (re.compile(r'(elfutils/|libelf|gelf|dwarf\.h)'), re.compile(r'tools/prof/.*')),
 )

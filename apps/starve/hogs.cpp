@@ -1,74 +1,46 @@
 #include "apps/starve/hogs.hpp"
 
-#include <unistd.h>
 #include <array>
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
-#include <mutex>
-#include <stdexcept>
+
+#include "apps/starve/hogs/turns.hpp"
+#include "apps/starve/hogs/work.hpp"
 
 namespace reeve::starve {
 namespace {
 
-[[noreturn]] void hog_loop() {
-    // An endless loop without any effect is undefined in C++; the empty assembly is an effect the compiler
-    // must keep.
-    for (;;) asm volatile("");
-}
-
-[[noreturn]] void hog_printf() {
-    for (unsigned i = 0;; ++i) std::printf("still here: %u\n", i);
-}
-
-[[noreturn]] void hog_malloc() {
-    for (std::size_t i = 0;; ++i) {
-        void* memory = std::malloc(16 + i % 5000);
-        asm volatile("" : : "r"(memory) : "memory");  // or the pair is optimised away
-        std::free(memory);
-    }
-}
-
-[[noreturn]] void hog_exception() {
-    for (;;) {
-        try {
-            throw std::runtime_error("again");
-        } catch (const std::runtime_error&) {
-            asm volatile("");
-        }
-    }
-}
-
-[[noreturn]] void hog_mutex() {
-    static std::mutex mutex;
-    for (;;) {
-        const std::lock_guard lock(mutex);
-        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
-        while (std::chrono::steady_clock::now() < end) asm volatile("");
-    }
-}
-
-[[noreturn]] void hog_read() {
-    std::array<int, 2> ends{};
-    if (pipe(ends.data()) != 0) std::abort();
-    for (;;) {
-        char nothing;
-        if (read(ends[0], &nothing, 1) == 0) std::abort();  // the other end stays open: nothing ever comes
-    }
-}
-
-[[noreturn]] void hog_usleep() {
-    for (;;) usleep(200'000);
-}
+using namespace hogs;
 
 constexpr std::array k_kinds{
-    HogKind{"loop", "an empty endless loop", hog_loop},
-    HogKind{"printf", "printf in a loop", hog_printf},
-    HogKind{"malloc", "malloc and free in a loop", hog_malloc},
-    HogKind{"exception", "throwing and catching in a loop", hog_exception},
-    HogKind{"mutex", "computing while holding a std::mutex all hogs share", hog_mutex},
-    HogKind{"read", "a blocking read on a pipe nobody writes to", hog_read},
-    HogKind{"usleep", "usleep(200000) in a loop", hog_usleep},
+    // compute.cpp
+    HogKind{"loop", "an empty endless loop", turn_loop, endless_loop},
+    HogKind{"clock", "a loop that reads the clock", turn_clock},
+    HogKind{"avx", "a loop over AVX registers", turn_avx},
+    HogKind{"sort", "qsort with a slow comparator", turn_sort},
+    // text.cpp
+    HogKind{"regex", "std::regex backtracking", turn_regex},
+    HogKind{"json", "parsing a giant JSON text", turn_json},
+    HogKind{"tokens", "tokenising a prompt of 27 MB", turn_tokens, endless_tokens},
+    // library.cpp
+    HogKind{"printf", "printf in a loop", turn_printf},
+    HogKind{"malloc", "malloc and free in a loop", turn_malloc},
+    HogKind{"exception", "throwing and catching in a loop", turn_exception},
+    // locks.cpp
+    HogKind{"mutex", "computing while holding a std::mutex all hogs share", turn_mutex},
+    HogKind{"recursive", "the same with a std::recursive_mutex, held three times", turn_recursive},
+    HogKind{"spinlock", "the same with a spinlock of the user's own", turn_spinlock},
+    HogKind{"static", "a slow initialiser of a function's static variable", turn_static},
+    // thread.cpp
+    HogKind{"tls", "a loop that relies on a thread_local variable", turn_tls},
+    HogKind{"errno", "a loop that relies on errno", turn_errno},
+    // foreign.cpp
+    HogKind{"jit", "machine code generated while running", turn_jit},
+    HogKind{"plugin", "a loop in a library loaded with dlopen", turn_plugin},
+    // kernel.cpp
+    HogKind{"read", "a blocking read on a pipe nobody writes to", turn_read, endless_read},
+    HogKind{"usleep", "usleep(200000) in a loop", turn_usleep, endless_usleep},
+    HogKind{"faults", "mapping, touching and unmapping memory in a loop", turn_faults},
+    HogKind{"children", "starting /bin/true and waiting for it in a loop", turn_children},
 };
 
 }  // namespace
@@ -79,6 +51,15 @@ std::optional<HogKind> hog_kind(std::string_view name) {
     for (const HogKind& kind : k_kinds)
         if (name == kind.name) return kind;
     return std::nullopt;
+}
+
+void run_hog(const HogKind& kind) {
+    if (kind.endless) {
+        kind.endless();
+        std::abort();
+    }
+    std::uint64_t sum = 0;
+    for (std::uint64_t seed = 1;; ++seed) keep(sum += kind.turn(seed));
 }
 
 }  // namespace reeve::starve

@@ -6,7 +6,7 @@
 // The same server three times: on fibers that are not preempted, on a pool of blocking threads, and on fibers
 // as reeve runs them; beside each, more and more hogs. A client outside sends requests by the clock (see
 // client.hpp).
-#include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <algorithm>
 #include <charconv>
@@ -49,7 +49,7 @@ void print_usage() {
     std::fputs(
         "usage: reeve-starve [--hogs N] [--kind K] [--out DIR] [--seconds S] [--rate R] [--mode M]\n"
         "\n"
-        "  --hogs N      only none and N hogs (0, 1, 2, 4 and 16)\n"
+        "  --hogs N      only none and N hogs, 1 to 1000 (without: 0, 1, 2, 4 and 16)\n"
         "  --kind K      what the hogs do:\n",
         stderr);
     for (const HogKind& kind : hog_kinds())
@@ -57,7 +57,7 @@ void print_usage() {
     std::fputs(
         "  --out DIR     where starve.html and starve.svg go (starve-report)\n"
         "  --seconds S   of requests in each run (4)\n"
-        "  --rate R      requests per second (150)\n"
+        "  --rate R      requests per second (200)\n"
         "  --mode M      only one: cooperative, pool or preemptive\n",
         stderr);
 }
@@ -105,15 +105,21 @@ bool parse_options(int count, char** arguments, Options& options) {
     return true;
 }
 
+// A thousand hogs, and every request of a run that nobody answers, are more connections than a process may have by default.
+// Of this process and, inherited, of the servers.
+void raise_descriptor_limit() {
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 // --serve MODE KIND FD: this process is a server under observation.
 int serve(char** arguments) {
     const auto mode = parse_mode(arguments[2]);
     const auto kind = hog_kind(arguments[3]);
     if (!mode || !kind) return 2;
     const Reporter reporter(std::atoi(arguments[4]));
-    // The printf hog prints here.
-    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup2(nowhere, STDOUT_FILENO);
     if (*mode == Mode::pool) return serve_with_pool(*kind, reporter);
     return serve_with_reeve(*mode == Mode::preemptive, *kind, reporter);
 }
@@ -159,6 +165,7 @@ bool write_file(const std::filesystem::path& path, const std::string& text) {
 }  // namespace
 
 int main(int count, char** arguments) {
+    raise_descriptor_limit();
     if (count == 5 && std::string_view(arguments[1]) == "--serve") return serve(arguments);
     Options options;
     if (!parse_options(count, arguments, options)) {

@@ -49,7 +49,7 @@ void answer(int connection, const HogKind& kind, const Reporter& reporter) {
     const std::string head = read_head(connection);
     if (head.starts_with("GET /hog ")) {
         reporter.hog_started();
-        kind.run();
+        run_hog(kind);
     }
     const bool is_fast = head.starts_with("GET /fast ");
     const std::string body(is_fast ? k_answer : "not found");

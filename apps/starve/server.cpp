@@ -47,7 +47,7 @@ int serve_with_reeve(bool preemption, const HogKind& kind, const Reporter& repor
                       [](http::Request&, http::Response& response) { response.text(200, k_answer); });
         server.handle("GET", "/hog", [&](http::Request&, http::Response&) {
             reporter.hog_started();
-            kind.run();
+            run_hog(kind);
         });
         if (const auto listening = server.listen("127.0.0.1:0"); !listening) {
             std::fprintf(stderr, "reeve-starve: %s\n", listening.error().text().c_str());

@@ -112,7 +112,7 @@ REEVE_NO_TSAN void* jump(Side& from, Side& to, void* data, [[maybe_unused]] bool
 }
 
 // For the dump, beside a fiber that may start to run.
-[[gnu::no_sanitize("address", "thread")]] Resume resume_point(const Side& side) {
+__attribute__((no_sanitize("address", "thread"))) Resume resume_point(const Side& side) {
     // What jump_fcontext pushes on x86-64 (System V): control words, r12 to r15, rbx, rbp, return address.
     auto words = static_cast<void* const*>(side.saved);
     return {words[6], words[7]};

@@ -69,6 +69,7 @@ private:
     std::size_t carved_ = 0;    // stacks of the newest slab handed out so far
     std::vector<Stack> hot_;    // freed, pages still there
     std::vector<Stack> cold_;   // freed, pages given back
+    std::vector<unsigned> valgrind_ids_;  // of stacks it was told about
     bool guards_by_madvise_ = true;
     bool guards_failed_ = false;
 };

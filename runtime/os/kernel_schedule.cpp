@@ -1,6 +1,7 @@
 #include "runtime/os/kernel_schedule.hpp"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@ struct Attributes {
     std::uint64_t period;
 };
 
+constexpr std::uint64_t k_reset_on_fork = 1;
+
 // Changes the attributes of a thread of the ordinary classes; others are the user's own choice.
 template <class Change>
 void change(int thread_id, Change apply) {
@@ -26,6 +29,7 @@ void change(int thread_id, Change apply) {
     if (syscall(SYS_sched_getattr, thread_id, &attributes, sizeof attributes, 0) != 0) return;
     if (attributes.policy != SCHED_OTHER && attributes.policy != SCHED_BATCH) return;
     apply(attributes);
+    if (attributes.nice >= 0) attributes.flags |= k_reset_on_fork;
     syscall(SYS_sched_setattr, thread_id, &attributes, 0);
 }
 
@@ -42,6 +46,12 @@ void set_batch(int thread_id, bool is_batch) {
 bool ask_for_real_time() {
     const sched_param lowest{1};
     return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest) == 0;
+}
+
+int nice_value() { return getpriority(PRIO_PROCESS, 0); }
+
+void set_nice_value(int nice) {
+    if (nice != nice_value()) setpriority(PRIO_PROCESS, 0, nice);
 }
 
 std::vector<int> allowed_cpus() {

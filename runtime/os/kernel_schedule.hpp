@@ -4,6 +4,10 @@
 // tick, up to 4 ms later. These calls tell it who is in a hurry. All but real time are open to any process; what the
 // kernel or the process's rights do not allow is left undone without a word, it costs latency only.
 //
+// Processes and threads that user code starts inherit what their thread has at that moment. So slices are marked not to be
+// inherited (unless the process has a nice value that the mark would reset, too), and who is pinned or batch undoes it before
+// it runs user code.
+//
 // Any thread; signal-safe; never blocks. A thread is named by the kernel's number for it.
 #pragma once
 
@@ -22,6 +26,10 @@ void set_batch(int thread_id, bool is_batch);
 // The lowest real-time priority for the calling thread, not for threads and processes it starts: it then runs as soon as
 // it wakes. Needs CAP_SYS_NICE or RLIMIT_RTPRIO; false without.
 bool ask_for_real_time();
+
+// A thread started by one in real time has the nice value 0, not its process's.
+[[nodiscard]] int nice_value();  // of the calling thread
+void set_nice_value(int nice);
 
 // The CPUs the process may use, lowest first. Not signal-safe.
 [[nodiscard]] std::vector<int> allowed_cpus();

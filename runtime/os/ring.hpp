@@ -64,6 +64,7 @@ public:
 private:
     struct Impl;
     void arm_wake();
+    void wait_in_poll(std::int64_t deadline_ns);
 
     std::unique_ptr<Impl> impl_;
 };

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <ctime>
 #include <sched.h>
 #include <string>
@@ -83,6 +84,22 @@ std::int64_t cpu_time_ns(pthread_t thread) {
     timespec time;
     if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &time) != 0) return 0;
     return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
+
+bool is_runnable(int thread_id) {
+    char path[48];
+    char text[128];  // "1234 (name) S ..."; a name has 15 bytes at most
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread_id);
+    const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return true;
+    const ssize_t length = ::read(file, text, sizeof text - 1);
+    ::close(file);
+    if (length <= 0) return true;
+    text[length] = '\0';
+    const char* end_of_name = strrchr(text, ')');
+    if (!end_of_name || end_of_name[1] == '\0') return true;
+    const char state = end_of_name[2];
+    return state == 'R' || state == 'T' || state == 't';  // stopped or traced: it will go on where it was
 }
 
 int thread_id() { return static_cast<int>(syscall(SYS_gettid)); }

@@ -15,6 +15,10 @@ int start_thread(pthread_t& thread, const char* name, int open_signal, void (*bo
 [[nodiscard]] std::int64_t cpu_time_ns(pthread_t thread);
 [[nodiscard]] int thread_id();
 
+// Does a thread of this process compute, or wait for a CPU, at this moment, rather than sleep in the kernel? About 2 us. Any
+// thread. True when it cannot be told.
+[[nodiscard]] bool is_runnable(int thread_id);
+
 // Timers of the calling thread end on time: the default slack of 50 us is for battery life.
 void sharpen_timers();
 

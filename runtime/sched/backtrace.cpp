@@ -4,7 +4,7 @@
 
 namespace reeve::sched {
 
-[[gnu::no_sanitize("address", "thread")]] void Backtrace::walk(std::uintptr_t address, std::uintptr_t stack_pointer,
+__attribute__((no_sanitize("address", "thread"))) void Backtrace::walk(std::uintptr_t address, std::uintptr_t stack_pointer,
                                                                std::uintptr_t frame, std::uintptr_t top) {
     count = 0;
     addresses[count++] = reinterpret_cast<void*>(address);
@@ -17,7 +17,7 @@ namespace reeve::sched {
     }
 }
 
-[[gnu::no_sanitize("address", "thread")]] void Backtrace::walk(const Fiber& fiber) {
+__attribute__((no_sanitize("address", "thread"))) void Backtrace::walk(const Fiber& fiber) {
     const auto bottom = reinterpret_cast<std::uintptr_t>(fiber.stack.bottom);
     const auto top = reinterpret_cast<std::uintptr_t>(fiber.closure);
     const auto saved = reinterpret_cast<std::uintptr_t>(fiber.side.saved);

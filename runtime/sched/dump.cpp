@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/sched/backtrace.hpp"
+#include "runtime/sched/ledger_report.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/preempt.hpp"
 #include "runtime/sched/scheduler.hpp"
@@ -67,7 +68,7 @@ void append_backtrace(std::string& text, const Backtrace& backtrace) {
 }
 
 // What a fiber is called and waits for may change while it is printed; each word is whole, and the name ends.
-[[gnu::no_sanitize("thread")]] void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* running,
+__attribute__((no_sanitize("thread"))) void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* running,
                                                 std::int64_t now) {
     const Phase phase = fiber.phase.load(std::memory_order_acquire);
     text += "fiber " + std::to_string(fiber.id) + " '" + fiber.name + "' " + name_of(phase);
@@ -138,7 +139,7 @@ void dump_all(Scheduler& scheduler, int fd) {
         write_out(fd, text);
         text.clear();
     });
-    text += "reeve: " + std::to_string(count) + " fibers\n";
+    text += "reeve: " + std::to_string(count) + " fibers\n" + ledger_table_of_this_process(scheduler.ledger, 3);
     write_out(fd, text);
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/sched/monitor.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
@@ -19,6 +20,7 @@ constexpr unsigned k_patient_refusals = 4;
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_refresh_pause_ns = 100'000'000;  // some 50 us each
 constexpr std::int64_t k_longest_pause_ns = 10'000'000;
+constexpr std::size_t k_detached_looks = 8;            // at a tick: some 25 us of its time
 constexpr std::int64_t k_least_pause_ns = 50'000;
 
 }  // namespace
@@ -55,7 +57,7 @@ void Monitor::main() {
         const std::int64_t now = now_ns();
         ticks.add();
         quiet = watch_all(now) ? 0 : quiet + 1;
-        if (!scheduler_.preempted.is_empty()) scheduler_.notify_work();
+        if (!scheduler_.preempted.is_empty() || !scheduler_.returning.is_empty()) scheduler_.notify_work();
         if (code_map::is_stale() && now >= next_refresh_ns_) {
             code_map::refresh();
             next_refresh_ns_ = now + k_refresh_pause_ns;
@@ -83,7 +85,7 @@ void Monitor::main() {
 
 std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
     // Where every processor changes fibers all the time there is little to see.
-    bool any_lasts = !detached_.empty();
+    bool any_lasts = !detached_.empty() || !scheduler_.preempted.is_empty();
     std::int64_t next = Deadline::k_never_ns;
     for (std::size_t i = 0; i < watches_.size(); ++i) {
         if (!watches_[i].lasts) continue;
@@ -99,7 +101,10 @@ bool Monitor::watch_all(std::int64_t now_ns) {
     for (std::size_t i = 0; i < watches_.size(); ++i) {
         Processor& processor = *scheduler_.processors[i];
         watches_[i].lasts = false;
-        if (processor.is_idle.load(std::memory_order_relaxed)) continue;
+        if (processor.is_idle.load(std::memory_order_relaxed)) {
+            forget(watches_[i]);
+            continue;
+        }
         is_busy = true;
         // What Scheduler::make_runnable left to its own worker, which has not got to it: with preemption or without.
         if (!processor.queue.is_empty()) scheduler_.notify_work();
@@ -121,41 +126,78 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     const std::uint64_t word = processor.word.load();
     const std::uint32_t slices = processor.slices.load(std::memory_order_relaxed);
     Worker* worker = processor.worker.load(std::memory_order_relaxed);
+    std::int64_t began = 0;
     if (slices != last.slices || worker != last.worker) {
-        if (last.was_asked) {
-            take_back_successor(*last.worker);
-            if (last.worker->is_detached()) note_detached(*last.worker);
-        }
-        const std::int64_t began = processor.slice_began_ns.exchange(0, std::memory_order_relaxed);
-        last = {slices, began != 0 ? began : now_ns, worker, -1, false, began != 0};
+        forget(last);
+        began = processor.slice_began_ns.exchange(0, std::memory_order_relaxed);
+        last = {.slices = slices, .since_ns = began != 0 ? began : now_ns, .worker = worker, .lasts = began != 0};
     } else {
         last.lasts = true;
     }
     const Waiting waiting = who_waits(processor, now_ns);
-    if (waiting == Waiting::nobody) return;
     const std::int64_t allowed = waiting == Waiting::woken ? quantum_ns_ / 4 : quantum_ns_;
     const std::int64_t elapsed = now_ns - last.since_ns;
     // A fiber that calls the runtime now and then gives up there: told a tick before, it needs no signal.
-    if (elapsed + tick_ns_ >= allowed) processor.is_overdue.store(true, std::memory_order_relaxed);
-    if (!last.lasts) return;
-    if (last.cpu_ns < 0) last.cpu_ns = os::cpu_time_ns(worker->thread);
-    if (elapsed < allowed || !ProcessorWord::is_user(word)) return;
-    if (!last.was_asked && os::cpu_time_ns(worker->thread) - last.cpu_ns >= k_busy_ns) {
-        last.was_asked = ask(*worker, waiting);
+    if (waiting != Waiting::nobody && elapsed + tick_ns_ >= allowed) {
+        processor.overdue_since_ns.store(last.since_ns, std::memory_order_relaxed);
+        processor.is_overdue.store(true, std::memory_order_release);
+    }
+    if (!ProcessorWord::is_user(word)) return;
+    if (processor.is_given.load(std::memory_order_relaxed)) {
+        // It waits for a CPU among others that compute. A spare worker, which has used little of late, gets one sooner.
+        if (waiting != Waiting::woken || !last.lasts || elapsed < tick_ns_ || worker->current_fiber() == nullptr) return;
+        if (Worker* next = scheduler_.take_spare()) (void)take(processor, word, *next);
         return;
     }
-    // The handler may just have got hold of the successor: then it is handing over.
-    Worker* next = last.was_asked ? worker->successor.exchange(nullptr, std::memory_order_acq_rel) : find_successor(waiting);
-    if (next) take(processor, *worker, word, *next);
+    Pace pace = pace_of(last, *worker, now_ns);
+    if (pace == Pace::unclear && began != 0) pace = Pace::computes;  // it was stopped while it computed; ask() looks again
+    if (!last.lasts || pace == Pace::unclear) return;
+    if (pace == Pace::computes) {
+        if (waiting == Waiting::nobody || elapsed < allowed) return;
+        if (last.asked_ns == 0) {
+            if (ask(*worker, waiting)) last.asked_ns = now_ns;
+            return;
+        }
+        if (now_ns - last.asked_ns < tick_ns_) return;
+    }
+    // The handler may just have got hold of the successor: then it is handing over. If not, or if the holder is in the runtime
+    // by now, it is asked anew.
+    Worker* next = last.asked_ns != 0 ? worker->successor.exchange(nullptr, std::memory_order_acq_rel) : find_successor(waiting);
+    last.asked_ns = 0;
+    if (!next) return;
+    const TakeReason reason = pace == Pace::computes ? TakeReason::unanswered : TakeReason::blocked;
+    worker->detachment.begin(reason, now_ns);
+    if (!take(processor, word, *next)) return;
+    note_detached(*worker);
+    scheduler_.ledger.taken(reason, elapsed);
+}
+
+void Monitor::forget(Watch& last) {
+    if (last.asked_ns != 0) take_back_successor(*last.worker);
+    last = {};
+}
+
+Monitor::Pace Monitor::pace_of(Watch& last, Worker& worker, std::int64_t now_ns) {
+    const bool is_first = last.cpu_read_ns == 0;
+    const std::int64_t since = now_ns - std::exchange(last.cpu_read_ns, now_ns);
+    const std::int64_t cpu = os::cpu_time_ns(worker.thread);
+    const std::int64_t used = cpu - std::exchange(last.cpu_ns, cpu);
+    if (is_first) return Pace::unclear;
+    if (used >= k_busy_ns) return Pace::computes;
+    if (since < k_least_pause_ns) return Pace::unclear;
+    // One that the kernel gave no CPU, or that was stopped with its whole process, would compute.
+    return os::is_runnable(worker.thread_id.load(std::memory_order_relaxed)) ? Pace::computes : Pace::sleeps;
 }
 
 Worker* Monitor::find_successor(Waiting waiting) {
-    // A spare worker looks at everything there is; where only preempted fibers wait, or no thread is left, the first of these
-    // goes on without a detour.
-    Worker* spare = waiting == Waiting::woken ? scheduler_.take_spare() : nullptr;
+    // A spare worker looks at everything there is, or sleeps where it is woken by the first completion; where only preempted
+    // fibers wait, or no thread is left, the first of these goes on without a detour.
+    Worker* spare = nullptr;
+    if (waiting == Waiting::woken) spare = scheduler_.take_spare();
+    if (waiting == Waiting::nobody) spare = scheduler_.take_spare(Scheduler::Spare::unreserved);
     if (spare) return spare;
     if (Fiber* held = scheduler_.preempted.pop()) return held->held_by;
-    no_spare.add();
+    if (waiting != Waiting::nobody) no_spare.add();
     return nullptr;
 }
 
@@ -167,6 +209,8 @@ void Monitor::dismiss(Worker& successor) {
 }
 
 bool Monitor::ask(Worker& worker, Waiting waiting) {
+    // It has computed of late, but may sleep by now: a signal would end its call early.
+    if (!os::is_runnable(worker.thread_id.load(std::memory_order_relaxed))) return false;
     Worker* next = find_successor(waiting);
     if (!next) return false;
     if (Worker* unused = worker.successor.exchange(next, std::memory_order_acq_rel)) dismiss(*unused);
@@ -175,15 +219,15 @@ bool Monitor::ask(Worker& worker, Waiting waiting) {
     return true;
 }
 
-void Monitor::take(Processor& processor, Worker& worker, std::uint64_t seen, Worker& successor) {
+bool Monitor::take(Processor& processor, std::uint64_t seen, Worker& successor) {
     const ProcessorWord::Ticket ticket = processor.word.take(seen);
     if (ticket == 0) {
         dismiss(successor);
-        return;
+        return false;
     }
     taken.add();
-    successor.give(processor, ticket, true);
-    note_detached(worker);
+    successor.give(processor, ticket, Wake::at_home);
+    return true;
 }
 
 void Monitor::take_back_successor(Worker& worker) {
@@ -213,44 +257,50 @@ void Monitor::take_in_detached(std::int64_t now_ns) {
 
 bool Monitor::watch_detached(std::int64_t now_ns) {
     take_in_detached(now_ns);
-    bool any_computes = false;
     std::erase_if(detached_, [&](Detached& detached) {
         Worker& worker = *detached.worker;
-        if (!worker.is_detached()) {
-            if (detached.refusals >= k_patient_refusals) worker.ask_for_slice(k_worker_slice_ns);
-            // Detached again meanwhile, it was not announced, or this turns the announcement back.
-            worker.is_watched.store(false, std::memory_order_seq_cst);
-            if (!worker.is_detached() || worker.is_watched.exchange(true, std::memory_order_acq_rel)) return true;
-            detached = seen_detached(worker, now_ns);
-        }
-        if (now_ns < detached.next_look_ns) return false;
-        const std::int64_t cpu = os::cpu_time_ns(worker.thread);
-        const bool computes = cpu - detached.cpu_ns >= k_busy_ns;
-        detached.cpu_ns = cpu;
-        if (!computes) {
-            // There may be thousands that sleep; each look costs a system call.
-            detached.look_pause_ns = std::min(detached.look_pause_ns * 2, k_longest_pause_ns);
-            detached.next_look_ns = now_ns + detached.look_pause_ns;
-            return false;
-        }
-        detached.look_pause_ns = tick_ns_;
-        any_computes = true;
-        // It may not be stopped here, so the kernel shares the CPUs out: it must not get in the way of short work. Before
-        // that it keeps a short slice, or it would wait long for the CPU it needs to stop itself, or, having only been
-        // slow in a system call, to go on.
-        if (worker.has_refused.exchange(false, std::memory_order_relaxed) && ++detached.refusals == k_patient_refusals) {
-            worker.ask_for_slice(k_detached_slice_ns);
-            worker.pin(-1);
-        }
-        // With a processor idle it disturbs nobody, and is not missed by anybody.
-        if (now_ns < detached.next_signal_ns || scheduler_.idle.count() != 0) return false;
-        signals.add();
-        signal_worker(worker, preempt_signal(scheduler_.config));
-        detached.next_signal_ns = now_ns + detached.signal_pause_ns;
-        detached.signal_pause_ns = std::min(detached.signal_pause_ns * 2, k_longest_pause_ns);
+        if (worker.is_detached()) return false;
+        if (detached.refusals >= k_patient_refusals) worker.ask_for_slice(k_worker_slice_ns);
+        // Detached again meanwhile, it was not announced, or this turns the announcement back.
+        worker.is_watched.store(false, std::memory_order_seq_cst);
+        if (!worker.is_detached() || worker.is_watched.exchange(true, std::memory_order_acq_rel)) return true;
+        detached = seen_detached(worker, now_ns);
         return false;
     });
-    return any_computes;
+    std::size_t looks = 0;
+    for (std::size_t i = 0; i < detached_.size() && looks < k_detached_looks; ++i) {
+        Detached& detached = detached_[next_detached_++ % detached_.size()];
+        if (now_ns < detached.next_look_ns) continue;
+        ++looks;
+        look_at(detached, now_ns);
+    }
+    computing_ = static_cast<int>(std::count_if(detached_.begin(), detached_.end(), [](const Detached& one) { return one.computes; }));
+    return computing_ != 0;
+}
+
+void Monitor::look_at(Detached& detached, std::int64_t now_ns) {
+    Worker& worker = *detached.worker;
+    const std::int64_t used = os::cpu_time_ns(worker.thread) - detached.cpu_ns;
+    detached.cpu_ns += used;
+    // Of many that compute each has little time; and one that has computed may sleep by now.
+    detached.computes = os::is_runnable(worker.thread_id.load(std::memory_order_relaxed));
+    if (!detached.computes) {
+        detached.look_pause_ns = std::min(detached.look_pause_ns * 2, k_longest_pause_ns);
+        detached.next_look_ns = now_ns + detached.look_pause_ns;
+        return;
+    }
+    detached.look_pause_ns = tick_ns_;
+    // It may not be stopped here, so the kernel shares the CPUs out: it must not get in the way of short work. Before that it
+    // keeps a short slice, or it would wait long for the CPU it needs to stop itself, or, having only been slow in a system
+    // call, to go on.
+    if (worker.has_refused.exchange(false, std::memory_order_relaxed) && ++detached.refusals == k_patient_refusals)
+        worker.ask_for_slice(k_computing_slice_ns);
+    // As many as there are idle processors disturb nobody.
+    if (used < k_busy_ns || now_ns < detached.next_signal_ns || computing_ <= scheduler_.idle.count()) return;
+    signals.add();
+    signal_worker(worker, preempt_signal(scheduler_.config));
+    detached.next_signal_ns = now_ns + detached.signal_pause_ns;
+    detached.signal_pause_ns = std::min(detached.signal_pause_ns * 2, k_longest_pause_ns);
 }
 
 void Monitor::trace(std::int64_t now_ns) {

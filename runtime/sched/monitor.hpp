@@ -9,8 +9,9 @@
 //   2  a holder whose CPU clock advances is on a CPU: it gets a successor (a spare worker; the thread of a preempted fiber
 //      when only such wait) and a signal, and hands its processor over in the handler, on that CPU, so that never more
 //      threads are busy than there are processors;
-//   3  a holder that does not compute, or has not done so by the next look (all signals blocked, a sanitizer that delays
-//      them): the processor is taken from it without being asked and given to the successor. It is detached then;
+//   3  from a holder that computes and does not answer within a tick (all signals blocked, a sanitizer that delays them), and,
+//      whether anybody waits or not, from one that sleeps in the kernel, the processor is taken without being asked and given
+//      to the successor. The thread is detached then;
 //   4  a detached thread whose CPU clock advances is asked to stop by signal (preempt.hpp), again and again with growing
 //      pauses while it refuses; one that sleeps in the kernel is never signalled.
 //
@@ -66,9 +67,10 @@ private:
         std::uint32_t slices = 0;
         std::int64_t since_ns = 0;
         Worker* worker = nullptr;
-        std::int64_t cpu_ns = -1;  // of the worker, when its slice was first seen to last
-        bool was_asked = false;    // it has a successor and a signal
-        bool lasts = false;        // the slice was there at the last look already
+        std::int64_t cpu_ns = 0;       // of the worker
+        std::int64_t cpu_read_ns = 0;  // when
+        std::int64_t asked_ns = 0;     // since when it has a successor and a signal; 0: not
+        bool lasts = false;            // the slice was there at the last look already
     };
     struct Detached {
         Worker* worker;
@@ -78,16 +80,20 @@ private:
         std::int64_t next_signal_ns;
         std::int64_t signal_pause_ns;  // grows while it refuses
         unsigned refusals = 0;
+        bool computes = true;  // when last looked at
     };
     enum class Waiting { nobody, computing, woken };
+    enum class Pace { computes, sleeps, unclear };  // of a thread, between two looks at its CPU clock
 
     void main();
     [[nodiscard]] bool watch_all(std::int64_t now_ns);  // false: nothing runs
     void watch(Processor& processor, Watch& last, std::int64_t now_ns);
+    void forget(Watch& last);
+    static Pace pace_of(Watch& last, Worker& worker, std::int64_t now_ns);
     // 2: the successor and the signal. False: there is nobody who could go on.
     bool ask(Worker& worker, Waiting waiting);
     // 3: give it to the successor now.
-    void take(Processor& processor, Worker& worker, std::uint64_t seen, Worker& successor);
+    bool take(Processor& processor, std::uint64_t seen, Worker& successor);
     void take_back_successor(Worker& worker);
     // Who gets a processor whose slice is over; off all lists until it was given one or dismissed.
     Worker* find_successor(Waiting waiting);
@@ -95,6 +101,7 @@ private:
     [[nodiscard]] Detached seen_detached(Worker& worker, std::int64_t now_ns) const;
     void take_in_detached(std::int64_t now_ns);
     bool watch_detached(std::int64_t now_ns);
+    void look_at(Detached& detached, std::int64_t now_ns);
     [[nodiscard]] Waiting who_waits(const Processor& processor, std::int64_t now_ns) const;
     [[nodiscard]] std::int64_t next_look_ns(std::int64_t now_ns) const;
     void trace(std::int64_t now_ns);
@@ -110,6 +117,8 @@ private:
     std::vector<Watch> watches_;
     std::atomic<Worker*> newly_detached_{nullptr};
     std::vector<Detached> detached_;
+    std::size_t next_detached_ = 0;  // where the next looks begin
+    int computing_ = 0;              // detached workers that computed when last looked at
     std::int64_t next_trace_ns_ = 0;
     std::int64_t next_refresh_ns_ = 0;  // of the code map
     std::int64_t started_ns_ = 0;

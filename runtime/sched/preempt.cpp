@@ -14,6 +14,9 @@
 #include "runtime/sched/code_map.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
+#include "runtime/sched/interrupted_call.hpp"
+#include "runtime/sched/monitor.hpp"
+#include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/stop_check.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -38,32 +41,53 @@ void take_backtrace(const Worker& worker, const ucontext_t& context, Backtrace& 
     into.is_taken.store(true, std::memory_order_release);
 }
 
-void park_or_refuse(Worker& worker, const ucontext_t& context) {
+void park(Worker& worker, const ucontext_t& context) {
+    const auto& registers = context.uc_mcontext.gregs;
     Fiber& fiber = *worker.current_fiber();
-    if (!why_not_stop(fiber, context)) {
-        const auto& registers = context.uc_mcontext.gregs;
-        fiber.interrupted_at[0] = static_cast<std::uintptr_t>(registers[REG_RIP]);
-        fiber.interrupted_at[1] = static_cast<std::uintptr_t>(registers[REG_RSP]);
-        fiber.interrupted_at[2] = static_cast<std::uintptr_t>(registers[REG_RBP]);
-        worker.park_preempted();
-        return;
-    }
-    worker.refusals.store(worker.refusals.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    fiber.interrupted_at[0] = static_cast<std::uintptr_t>(registers[REG_RIP]);
+    fiber.interrupted_at[1] = static_cast<std::uintptr_t>(registers[REG_RSP]);
+    fiber.interrupted_at[2] = static_cast<std::uintptr_t>(registers[REG_RBP]);
+    worker.park_preempted();
+}
+
+void refuse(Worker& worker, Refusal refusal, std::uintptr_t code) {
+    worker.scheduler.ledger.refused(refusal, code);
+    worker.detachment.go_on(now_ns());
     worker.has_refused.store(true, std::memory_order_relaxed);
+    worker.scheduler.monitor->note_detached(worker);
+    // Whoever was just given the processor waits for this CPU.
+    syscall(SYS_sched_yield);
+}
+
+// False: not yet, the signal comes again.
+bool stop(Worker& worker, ucontext_t& context) {
+    const auto code = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
+    const std::optional<Refusal> refusal = why_not_stop(*worker.current_fiber(), context);
+    const bool was_asleep = make_interrupted_call_again(context);
+    if (refusal && !was_asleep && worker.ask_again()) return false;
+    worker.hand_over(code, refusal ? Wake::at_home : Wake::in_my_place);
+    if (!worker.is_detached()) return true;
+    if (refusal)
+        refuse(worker, *refusal, code);
+    else
+        park(worker, context);
+    return true;
+}
+
+bool is_ours(const Worker& worker, const siginfo_t& info) {
+    if (!worker.is_signal_pending.load(std::memory_order_relaxed)) return false;
+    return info.si_code == SI_TKILL || (info.si_code == SI_TIMER && info.si_value.sival_ptr == &worker);
 }
 
 void on_preempt(int signal, siginfo_t* info, void* raw) {
     const int saved = errno;
     Worker* worker = current_worker();
-    if (worker && info->si_code == SI_TKILL && worker->is_signal_pending.load(std::memory_order_relaxed)) {
-        const auto& context = *static_cast<const ucontext_t*>(raw);
+    if (worker && is_ours(*worker, *info)) {
+        auto& context = *static_cast<ucontext_t*>(raw);
         if (Backtrace* wanted = worker->backtrace_wanted.exchange(nullptr, std::memory_order_acq_rel))
             take_backtrace(*worker, context, *wanted);
-        if (worker->depth() == 0) {
-            worker->hand_over();
-            if (worker->is_detached()) park_or_refuse(*worker, context);
-        }
-        worker->is_signal_pending.store(false, std::memory_order_release);
+        const bool is_asked = worker->depth() == 0 && (worker->has_successor() || worker->is_detached());
+        if (!is_asked || stop(*worker, context)) worker->end_signal();
     } else {
         chain(s_previous_preempt, signal, info, raw);
     }

@@ -11,8 +11,9 @@
 // allocation, no lock, no C++ runtime. Code it interrupted may hold any lock of any library, but none of the runtime
 // (Worker's I2).
 //
-// Where a thread is not parked, because others would wait for it, is in stop_check.hpp: there it runs on without a processor
-// and is asked again.
+// Where a thread is not parked, because others would wait for it, is in stop_check.hpp. There it goes on, and a timer asks it
+// again a few times, some 25 us apart: most calls of libraries are shorter. Only then does it give its processor away and runs
+// on without one, until the monitor asks again.
 #pragma once
 
 #include <pthread.h>

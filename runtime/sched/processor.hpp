@@ -10,6 +10,7 @@
 
 #include "runtime/base/intrusive_list.hpp"
 #include "runtime/base/spin_lock.hpp"
+#include "runtime/base/time.hpp"
 #include "runtime/os/ring.hpp"
 #include "runtime/sched/counters.hpp"
 #include "runtime/sched/fiber.hpp"
@@ -32,7 +33,15 @@ struct alignas(64) Processor {
     std::atomic<std::uint32_t> slices{0};      // fibers started or continued; read by the monitor
     std::atomic<std::int64_t> slice_began_ns{0};  // set where a clock was read anyway; 0: unknown
     std::atomic<bool> is_overdue{false};       // set by the monitor: end the slice at the next chance
+    std::atomic<std::int64_t> overdue_since_ns{0};  // when that slice began, as the monitor saw it; set before is_overdue
+    std::atomic<bool> is_given{false};         // the holder was woken for it and has not got a CPU yet
     std::atomic<bool> is_idle{false};          // its worker sleeps in the ring; read by the monitor
+
+    // How long the overdue slice has lasted; -1: there is none, it ended meanwhile.
+    [[nodiscard]] std::int64_t overdue_slice_ns() const {
+        if (!is_overdue.load(std::memory_order_acquire)) return -1;
+        return reeve::now_ns() - overdue_since_ns.load(std::memory_order_relaxed);
+    }
 
     RunQueue queue;
     TimerHeap timers;

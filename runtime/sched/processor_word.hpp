@@ -11,6 +11,9 @@
 //   take         seen, user         seen + 1, runtime      the monitor; it then holds the processor
 //   renew        ticket, runtime    ticket + 1, runtime    the holder, to give it to another worker
 //
+// A processor that is given travels in user state: whoever is to get it must claim it by enter() like any holder, and until it
+// has got a CPU to do so, the processor may be taken again.
+//
 // I1  What belongs to a processor (queues, timers, ring, counters) is touched only by its holder in the runtime, unless
 //     that part says otherwise.
 // I2  A holder in user state that wins enter() is the holder; one that loses touches nothing of the processor.

@@ -18,6 +18,7 @@
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/dump.hpp"
+#include "runtime/sched/fork.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/preempt.hpp"
 
@@ -54,6 +55,7 @@ std::atomic<Scheduler*> Scheduler::s_active{nullptr};
 Scheduler::Scheduler(const Config& given)
     : config(given),
       cpus(os::allowed_cpus()),
+      nice(os::nice_value()),
       stacks(given.stack_bytes),
       reserved_threads_(std::min(k_reserved_per_worker * (given.workers != 0 ? given.workers : os::available_cpus()),
                                  given.max_threads / 4)) {
@@ -67,10 +69,12 @@ Scheduler::Scheduler(const Config& given)
     install_preemption(config);
     Scheduler* none = nullptr;
     if (!s_active.compare_exchange_strong(none, this)) fatal("run() is active already: one runtime per process");
+    watch_forks();
+    forget_fork();
     for (auto& processor : processors) {
         Worker* worker = take_spare();
         if (!worker) fatal("cannot start worker threads: check `ulimit -u` and the control group's pids.max");
-        worker->give(*processor, processor->word.renew(), false);
+        worker->give(*processor, processor->word.renew(), Wake::anywhere);
     }
     monitor->start();
 }

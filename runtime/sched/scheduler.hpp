@@ -17,6 +17,7 @@
 #include "runtime/os/futex.hpp"
 #include "runtime/sched/global_queue.hpp"
 #include "runtime/sched/idle.hpp"
+#include "runtime/sched/ledger.hpp"
 #include "runtime/sched/processor.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -33,6 +34,8 @@ public:
 
     // The one that run() has active, or null. Any thread; signal-safe.
     static Scheduler* active() { return s_active.load(std::memory_order_acquire); }
+    // In a forked child, whose parent has it.
+    static void abandon_active() { s_active.store(nullptr, std::memory_order_relaxed); }
 
     // Ends everything; a plain thread. True: all fibers ended and all threads were joined. False: some did not in
     // Config::shutdown_grace; they are stopped where they are and their memory must not be freed.
@@ -92,12 +95,14 @@ public:
 
     const Config config;
     const std::vector<int> cpus;  // those this process may use
+    const int nice;
     context::StackPool stacks;
     std::vector<std::unique_ptr<Processor>> processors;
     GlobalQueue global;
     HeldQueue returning;   // first: they were kept waiting by the kernel
     HeldQueue preempted;   // second, with a guaranteed share
     Idle idle;
+    Ledger ledger;
     std::unique_ptr<Monitor> monitor;
     std::atomic<bool> cancels_new_fibers{false};
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "runtime/os/held_locks.hpp"
 #include "runtime/sched/code_map.hpp"
 #include "runtime/sched/fiber.hpp"
 
@@ -19,7 +20,7 @@ bool is_library(std::uintptr_t address) { return code_map::kind_of(address) == K
 // Is no library function among the callers? By frame pointers when they lead cleanly to the bottom of the stack; else
 // every word of the stack is taken for a return address (more than there are, never fewer).
 // Reads words of a stack that AddressSanitizer takes for padding.
-[[gnu::no_sanitize("address")]] bool has_library_caller(std::uintptr_t stack_pointer, std::uintptr_t frame, std::uintptr_t top) {
+__attribute__((no_sanitize("address"))) bool has_library_caller(std::uintptr_t stack_pointer, std::uintptr_t frame, std::uintptr_t top) {
     constexpr int k_frames = 64;
     for (int i = 0; i < k_frames; ++i) {
         if (frame < stack_pointer || frame + 16 > top || frame % 8 != 0) break;
@@ -51,6 +52,7 @@ std::optional<Refusal> why_not_stop(const Fiber& fiber, const ucontext_t& contex
     const auto bottom = reinterpret_cast<std::uintptr_t>(fiber.stack.bottom);
     const auto top = reinterpret_cast<std::uintptr_t>(fiber.closure);  // where the frames begin
     if (stack_pointer < bottom || stack_pointer >= top) return Refusal::foreign_stack;
+    if (os::held_locks() != 0) return Refusal::os_lock;
     const Kind kind = code_map::kind_of(code);
     if (kind == Kind::unknown) code_map::note_unknown();
     if (kind == Kind::unknown || kind == Kind::library) return Refusal::library;

@@ -2,6 +2,7 @@
 
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fork.hpp"
 #include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -15,6 +16,7 @@ Parkable& current_parkable() {
 }
 
 void schedule(Parkable& who) {
+    if (who.is_fiber) die_if_forked();
     if (who.is_fiber)
         Scheduler::active()->make_runnable(static_cast<Fiber&>(who));
     else
@@ -23,6 +25,7 @@ void schedule(Parkable& who) {
 
 void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadline) {
     if (thread.state.leave()) return;
+    die_if_forked();
     while (!thread.parker.park_until(deadline.ns())) {
         // Nobody claimed it in time: this thread does. If somebody did at the last moment, his ready() wakes it.
         if (thread.state.claim(epoch, Outcome::timed_out)) {

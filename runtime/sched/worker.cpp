@@ -2,12 +2,16 @@
 
 #include <cerrno>
 
+#include "runtime/os/held_locks.hpp"
 #include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fork.hpp"
+#include "runtime/sched/lock_check.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/poller.hpp"
+#include "runtime/sched/preempt.hpp"
 #include "runtime/sched/processor.hpp"
 #include "runtime/sched/scheduler.hpp"
 
@@ -51,8 +55,10 @@ void Worker::leave() {
 }
 
 void Worker::leave_or_yield() {
-    if (depth() == 1 && processor()->is_overdue.load(std::memory_order_relaxed)) [[unlikely]] {
+    // A fiber that holds a lock of the OS did not ask to wait here: it goes on, as it would when asked by signal.
+    if (depth() == 1 && processor()->is_overdue.load(std::memory_order_relaxed) && os::held_locks() == 0) [[unlikely]] {
         processor()->counters.yields_overdue.add();
+        scheduler.ledger.yielded(processor()->overdue_slice_ns());
         switch_away(After::yielded).leave();
     } else {
         leave();
@@ -67,78 +73,126 @@ bool Worker::is_detached() const {
 
 // The caller's processor is gone: stand in line, with the fiber, and sleep.
 void Worker::attach() {
-    is_waiting_.store(true, std::memory_order_relaxed);
-    processor_.store(nullptr, std::memory_order_relaxed);
-    current_fiber()->held_by = this;
+    die_if_forked();
+    detachment.end(scheduler.ledger);
+    ask_for_slice(k_worker_slice_ns);
     current_fiber()->reason = "a processor, after blocking";
     current_fiber()->phase.store(Phase::runnable, std::memory_order_relaxed);
-    scheduler.returning.push(*current_fiber());
-    scheduler.notify_work();
-    wait_for_processor();
+    do {
+        stand_in_line(scheduler.returning);
+        scheduler.notify_work();
+    } while (!await_processor());
 }
 
-void Worker::hand_over() {
+void Worker::hand_over(std::uintptr_t code, Wake wake) {
     Worker* next = successor.exchange(nullptr, std::memory_order_acq_rel);
     if (!next) return;
     if (!try_claim()) {
-        // It was named for a processor this worker no longer holds; the monitor takes it back.
-        successor.store(next, std::memory_order_release);
+        // It was named for a processor this worker no longer holds.
+        if (Fiber* held = next->current_fiber()) {
+            scheduler.preempted.push(*held);
+            scheduler.monitor->poke();
+        } else {
+            successor.store(next, std::memory_order_release);  // the monitor takes it back
+        }
         return;
     }
     Processor& given = *processor();
+    const std::int64_t slice_ns = given.overdue_slice_ns();
+    detachment.clear();
     const ProcessorWord::Ticket ticket = given.word.renew();
     // From here on this worker's own ticket is void: it is detached, which the handler may now change to waiting.
-    next->give(given, ticket, true);
+    next->give(given, ticket, wake);
+    scheduler.ledger.handed_over(code, slice_ns);
+}
+
+bool Worker::ask_again() {
+    constexpr unsigned k_times = 6;  // within the monitor's patience
+    constexpr std::int64_t k_pause_ns = 25'000;
+    return times_asked_++ < k_times && again_.arm(k_pause_ns);
+}
+
+void Worker::end_signal() {
+    times_asked_ = 0;
+    is_signal_pending.store(false, std::memory_order_release);
 }
 
 void Worker::park_preempted() {
-    is_waiting_.store(true, std::memory_order_relaxed);
-    processor_.store(nullptr, std::memory_order_relaxed);
-    current_fiber()->held_by = this;
+    const std::int64_t parked_ns = now_ns();
+    detachment.end(scheduler.ledger);
     current_fiber()->phase.store(Phase::preempted, std::memory_order_relaxed);
-    scheduler.preempted.push(*current_fiber());
-    // Idle's O1, with the waking left to the monitor: a handler takes no lock.
-    if (scheduler.idle.count() != 0) scheduler.monitor->poke();
-    wait_for_processor();
-    processor()->slice_began_ns.store(now_ns(), std::memory_order_relaxed);
+    do {
+        stand_in_line(scheduler.preempted);
+        // Idle's O1, with the waking left to the monitor: a handler takes no lock.
+        if (scheduler.idle.count() != 0) scheduler.monitor->poke();
+    } while (!await_processor());
+    ask_for_slice(k_computing_slice_ns);
+    const std::int64_t now = now_ns();
+    scheduler.ledger.parked(current_fiber()->interrupted_at[0], now - parked_ns);
+    processor()->slice_began_ns.store(now, std::memory_order_relaxed);
     processor()->word.leave(ticket_.load(std::memory_order_relaxed));
 }
 
-void Worker::wait_for_processor() {
-    do parker_.park();
-    while (!processor());
-    current_fiber()->held_by = nullptr;
-    current_fiber()->phase.store(Phase::running, std::memory_order_relaxed);
-    processor()->slices.store(processor()->slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    processor()->is_overdue.store(false, std::memory_order_relaxed);
+void Worker::stand_in_line(HeldQueue& queue) {
+    is_waiting_.store(true, std::memory_order_relaxed);
+    processor_.store(nullptr, std::memory_order_relaxed);
+    current_fiber()->held_by = this;
+    queue.push(*current_fiber());
 }
 
-void Worker::pin(int cpu) {
+bool Worker::await_processor() {
+    do parker_.park();
+    while (!processor());
+    unsettle();
+    if (!try_claim()) return false;
+    current_fiber()->held_by = nullptr;
+    current_fiber()->phase.store(Phase::running, std::memory_order_relaxed);
+    Processor& mine = *processor();
+    mine.is_given.store(false, std::memory_order_relaxed);
+    mine.slices.store(mine.slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    mine.is_overdue.store(false, std::memory_order_relaxed);
+    return true;
+}
+
+void Worker::settle(int home_cpu, Wake wake) {
     const int id = thread_id.load(std::memory_order_relaxed);
-    if (id == 0 || pinned_cpu_.exchange(cpu, std::memory_order_relaxed) == cpu) return;
-    os::pin_thread(id, cpu, scheduler.cpus);
-    // At home it is woken by the thread whose place it takes.
-    if (scheduler.config.kernel_hints != KernelHints::none) os::set_batch(id, cpu >= 0);
+    if (id == 0 || home_cpu < 0 || wake == Wake::anywhere) return;
+    is_settled_ = true;
+    os::pin_thread(id, home_cpu, scheduler.cpus);
+    if (wake == Wake::in_my_place && scheduler.config.kernel_hints != KernelHints::none) os::set_batch(id, true);
+}
+
+void Worker::unsettle() {
+    if (!is_settled_) return;
+    is_settled_ = false;
+    const int id = thread_id.load(std::memory_order_relaxed);
+    os::pin_thread(id, -1, scheduler.cpus);
+    if (scheduler.config.kernel_hints != KernelHints::none) os::set_batch(id, false);
 }
 
 void Worker::ask_for_slice(std::int64_t slice_ns) {
-    if (scheduler.config.kernel_hints != KernelHints::none) os::ask_for_slice(thread_id.load(std::memory_order_relaxed), slice_ns);
+    if (scheduler.config.kernel_hints == KernelHints::none) return;
+    if (slice_ns_.exchange(slice_ns, std::memory_order_relaxed) != slice_ns)
+        os::ask_for_slice(thread_id.load(std::memory_order_relaxed), slice_ns);
 }
 
-void Worker::give(Processor& processor, ProcessorWord::Ticket ticket, bool at_home) {
-    pin(at_home ? processor.home_cpu : -1);
+void Worker::give(Processor& processor, ProcessorWord::Ticket ticket, Wake wake) {
+    settle(processor.home_cpu, wake);
     processor.worker.store(this, std::memory_order_relaxed);
     ticket_.store(ticket, std::memory_order_relaxed);
     processor_.store(&processor, std::memory_order_relaxed);
     is_waiting_.store(false, std::memory_order_release);
+    processor.is_given.store(true, std::memory_order_relaxed);
+    processor.word.leave(ticket);
     parker_.wake();
 }
 
 bool Worker::give_to(Worker* spare) {
     if (!spare) return false;
+    detachment.clear();
     Processor& given = *processor();
     processor_.store(nullptr, std::memory_order_relaxed);
-    spare->give(given, given.word.renew(), false);
+    spare->give(given, given.word.renew(), Wake::anywhere);
     return true;
 }
 
@@ -153,19 +207,23 @@ void Worker::detach() {
     depth_.store(0, std::memory_order_relaxed);
 }
 
+// Pinned by its program, or by a lock of the OS, which only the thread that took it can release.
+bool Worker::keeps_thread(After after) {
+    const Fiber& self = *current_fiber();
+    if (scheduler.config.check_locks && self.pins == 0) tell_of_held_locks(self, after);
+    if (after == After::ended) os::forget_held_locks();
+    return after != After::ended;
+}
+
 Worker& Worker::stay(After after) {
     Fiber& self = *current_fiber();
     if (after == After::yielded) {
-        Worker* spare = scheduler.take_spare();
-        if (!spare) return *this;
-        Processor& given = *processor();
-        is_waiting_.store(true, std::memory_order_relaxed);
-        processor_.store(nullptr, std::memory_order_relaxed);
-        self.held_by = this;
+        if (!give_to(scheduler.take_spare())) return *this;
         self.phase.store(Phase::preempted, std::memory_order_relaxed);
-        scheduler.preempted.push(self);
-        spare->give(given, given.word.renew(), false);
-        wait_for_processor();
+        do {
+            stand_in_line(scheduler.preempted);
+            scheduler.notify_work();
+        } while (!await_processor());
         return *this;
     }
     processor()->counters.parks.add();
@@ -202,7 +260,9 @@ void Worker::load(Fiber& next) {
 Worker& Worker::switch_away(After after) {
     Processor& mine = *processor();
     Fiber& self = *current_fiber();
-    if (self.pins != 0) [[unlikely]] return stay(after);
+    if ((self.pins | os::held_locks()) != 0) [[unlikely]] {
+        if (keeps_thread(after)) return stay(after);
+    }
     const unsigned entry_depth = depth();
     self.exceptions = *exceptions_;
     self.saved_errno = *errno_location_;
@@ -263,15 +323,25 @@ void Worker::main() {
     thread_id.store(os::thread_id(), std::memory_order_relaxed);
     os::install_alternate_stack();
     ask_for_slice(k_worker_slice_ns);
+    os::set_nice_value(scheduler.nice);
+    again_.create(preempt_signal(scheduler.config), this);
     context::adopt_thread(scheduler_side_);
     exceptions_ = context::exception_state_of_thread();
     errno_location_ = errno_location_of_thread();
     for (;;) {
         parker_.park();
         if (processor()) {
-            processor()->computed_ns = now_ns();  // it comes from a fiber whose slice was over
-            schedule();
+            unsettle();
+            if (try_claim()) {
+                processor()->is_given.store(false, std::memory_order_relaxed);
+                processor()->computed_ns = now_ns();  // it comes from a fiber whose slice was over
+                schedule();
+            } else {
+                is_waiting_.store(true, std::memory_order_relaxed);
+                processor_.store(nullptr, std::memory_order_relaxed);
+            }
             // Only now, with the processor given away: nobody gives one to a worker that is not in the list.
+            ask_for_slice(k_worker_slice_ns);
             if (!scheduler.is_stopping()) scheduler.put_spare(*this);
         }
         if (scheduler.is_stopping()) break;
@@ -291,7 +361,7 @@ void Worker::schedule() {
         given.counters.turns_given.add();
         is_waiting_.store(true, std::memory_order_relaxed);
         processor_.store(nullptr, std::memory_order_relaxed);
-        other.give(given, given.word.renew(), true);
+        other.give(given, given.word.renew(), Wake::in_my_place);
         return;
     }
 }
@@ -364,11 +434,11 @@ void Worker::sleep(Processor& mine) {
     }
     scheduler.idle.add(mine);
     // Idle's O1 (d): what was published before add() could be seen is seen here.
-    bool found = !scheduler.global.is_empty() || scheduler.has_backlog_to_start() || !scheduler.returning.is_empty() || !scheduler.preempted.is_empty() ||
-                 mine.has_cancels.load(std::memory_order_seq_cst) || scheduler.is_stopping();
+    bool found = !scheduler.global.is_empty() || scheduler.has_backlog_to_start() || !scheduler.returning.is_empty() ||
+                 !scheduler.preempted.is_empty() || mine.has_cancels.load(std::memory_order_seq_cst) || scheduler.is_stopping();
     for (auto& other : scheduler.processors) found = found || !other->queue.is_empty();
     if (!found) {
-        pin(-1);  // nobody computes any more
+        ask_for_slice(k_worker_slice_ns);
         mine.is_idle.store(true, std::memory_order_seq_cst);
         mine.counters.sleeps.add();
         if (mine.ring.has_unsubmitted()) mine.counters.submits.add();

@@ -25,24 +25,32 @@
 #include "runtime/context/context.hpp"
 #include "runtime/context/exception_state.hpp"
 #include "runtime/os/futex.hpp"
+#include "runtime/os/signal_timer.hpp"
+#include "runtime/sched/ledger.hpp"
 #include "runtime/sched/processor_word.hpp"
 
 namespace reeve::sched {
 
 // Kernel slices (os/kernel_schedule.hpp). A thread that wakes up gets the CPU of one with a longer slice at once, of one with
-// an equal slice up to a kernel tick later: hence three lengths. Whoever watches beats whoever works beats whoever computes
-// without a processor.
+// an equal slice up to a kernel tick later: hence three lengths. Whoever watches beats whoever works (or waits, with requests
+// whose completions only its thread can post), who beats whoever was stopped for computing or could not be.
 inline constexpr std::int64_t k_monitor_slice_ns = 100'000;  // the kernel's minimum
 inline constexpr std::int64_t k_worker_slice_ns = 500'000;
-inline constexpr std::int64_t k_detached_slice_ns = 10'000'000;  // it outlasts the detachment: not longer
+inline constexpr std::int64_t k_computing_slice_ns = 10'000'000;  // it may outlast the computing: not longer
 
 struct Backtrace;
 struct Fiber;
+class HeldQueue;
 struct Processor;
 class Scheduler;
 
 // What is to be done with a fiber once its stack has been left.
 enum class After : std::uint8_t { nothing, yielded, parked, ended };
+
+// Where a worker wakes that is given a processor. When threads take turns, the kernel tends to put the next one where it last
+// ran, behind another that computes, and leaves the CPU that became free idle until its next tick. `at_home` is the
+// processor's own CPU; `in_my_place` as well, but the giver sleeps next and is not disturbed in doing so.
+enum class Wake : std::uint8_t { anywhere, at_home, in_my_place };
 
 class Worker {
 public:
@@ -58,6 +66,11 @@ public:
     void leave_or_yield();
     // Gives the processor away for good, to run user code that will block; the next enter() waits for another.
     void detach();
+
+    // In a forked child: the next enter() finds no processor.
+    void lose_processor() {
+        if (depth() == 0) processor_.store(nullptr, std::memory_order_relaxed);
+    }
 
     // The fiber goes to the end of the local queue, from user code.
     void yield();
@@ -77,12 +90,9 @@ public:
 
     // --- the scheduler's side
     // Hands a processor to this worker, which waits for one. The caller held it; in the runtime, any worker or thread.
-    // Signal-safe. `at_home`: on the processor's own CPU. When threads take turns, the kernel tends to put the next one
-    // where it last ran, behind another that computes, and leaves this CPU idle until its next tick.
-    void give(Processor& processor, ProcessorWord::Ticket ticket, bool at_home);
+    // Signal-safe. From here on the processor may be taken from it again, until it has got a CPU and claimed it.
+    void give(Processor& processor, ProcessorWord::Ticket ticket, Wake wake);
 
-    // Keeps its thread on one CPU, -1: on any. Giver or monitor; if they meet, the thread may stay where it is too long.
-    void pin(int cpu);
     // Asks the kernel for slices of this length, where hints are allowed. Any thread; signal-safe.
     void ask_for_slice(std::int64_t slice_ns);
     // It waits for a processor and none will come any more: the scheduler ends.
@@ -90,9 +100,16 @@ public:
 
     // --- the signal handler, on this thread, depth() being 0. Signal-safe.
     // Gives the processor to the successor the monitor named, if there is one; the thread is detached then.
-    void hand_over();
+    // `code`: what was interrupted, for the ledger.
+    // `wake`: does this thread sleep next.
+    void hand_over(std::uintptr_t code, Wake wake);
     // Detached: stops here, with the fiber, until a processor comes.
     void park_preempted();
+    // It cannot be stopped here: the signal comes again in a moment. False: it has come often enough.
+    bool ask_again();
+    void end_signal();
+    // The monitor asked for the processor.
+    [[nodiscard]] bool has_successor() const { return successor.load(std::memory_order_relaxed) != nullptr; }
     // True: user code is running without a processor. Signal-safe; for others a hint.
     [[nodiscard]] bool is_detached() const;
 
@@ -110,8 +127,8 @@ public:
     Worker* next_detached = nullptr;               // link of the monitor's inbox
     std::atomic<bool> is_watched{false};           // on its way to the monitor's list of detached workers, or there
     std::atomic<bool> is_signal_pending{false};    // one signal at a time
-    std::atomic<std::uint32_t> refusals{0};        // signals that found it where it must not be stopped
-    std::atomic<bool> has_refused{false};          // the last one; taken note of by the monitor
+    std::atomic<bool> has_refused{false};          // a signal found it where it must not be stopped; the monitor takes note
+    Detachment detachment;                         // for the ledger
     std::atomic<Worker*> successor{nullptr};       // who is to get the processor; set by the monitor, taken by either
     std::atomic<Backtrace*> backtrace_wanted{nullptr};  // for the dump, taken by the handler
     std::atomic<bool> has_ended{false};            // its thread has nothing more to do
@@ -119,9 +136,13 @@ public:
 private:
     [[nodiscard]] bool try_claim();
     void attach();
-    Worker& stay(After after);                     // switch_away() of a pinned fiber
+    bool keeps_thread(After after);                // the fiber that leaves is pinned or holds a lock of the OS
+    Worker& stay(After after);                     // switch_away() of such a fiber
     bool give_to(Worker* spare);
-    void wait_for_processor();
+    void stand_in_line(HeldQueue& queue);
+    bool await_processor();                        // false: it took so long to get a CPU that another was given the processor
+    void settle(int home_cpu, Wake wake);
+    void unsettle();                               // once awake, before any user code
     void schedule();                               // runs fibers until the processor is given away
     Fiber* find_work();
     Fiber* find_now(Processor& processor);
@@ -136,11 +157,14 @@ private:
     std::atomic<Processor*> processor_{nullptr};
     std::atomic<ProcessorWord::Ticket> ticket_{0};
     std::atomic<unsigned> depth_{1};               // scheduler and start-up code is in the runtime
-    std::atomic<int> pinned_cpu_{-1};
+    bool is_settled_ = false;
+    std::atomic<std::int64_t> slice_ns_{0};        // asked for last
     std::atomic<bool> is_waiting_{true};           // for a processor, in attach(), the handler or the spare list
     bool is_searching_ = false;
     bool is_polling_ = false;
     os::Parker parker_;
+    os::SignalTimer again_;
+    unsigned times_asked_ = 0;                     // since the monitor's signal
     os::Parker pinned_;                            // where a pinned fiber waits, with its thread
     context::Side scheduler_side_;
     Fiber* left_ = nullptr;                        // the fiber whose stack was left, and what becomes of it

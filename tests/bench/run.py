@@ -1,7 +1,8 @@
 """Runs the benchmarks, each in a process of its own: tests/bench/run.py [--full] [NAME...], for `tools/dev bench`.
 
-Names: the benchmarks of runtime_bench, `http`, `sse`, `disconnect`. The short form takes about a minute in all and is for seeing
-that everything works; figures to quote come from --full on a machine that does nothing else.
+Names: the benchmarks of runtime_bench, `preempt` (how late fibers run), `share` (who gets how much of the machine), `starve`
+(requests beside hogs), `http`, `sse`, `disconnect`. The short form takes some minutes in all and is for seeing that everything
+works; figures to quote come from --full on a machine that does nothing else.
 """
 import pathlib
 import subprocess
@@ -17,6 +18,9 @@ HERE = pathlib.Path(__file__).parent
 def commands(full):
     for name in RUNTIME:
         yield name, [BUILD / 'tests/bench/runtime_bench', name] + (['--full'] if full else [])
+    for name in ('preempt', 'share'):
+        yield name, [BUILD / f'tests/bench/{name}_bench'] + (['--full'] if full else [])
+    yield 'starve', [sys.executable, HERE / 'starve_bench.py'] + (['--seconds', '10'] if full else ['--seconds', '1'])
     yield 'http', [sys.executable, HERE / 'http_bench.py'] + (
         ['--seconds', '10', '--rounds', '5'] if full else ['--seconds', '2', '--rounds', '3'])
     yield 'sse', [sys.executable, HERE / 'sse_bench.py'] + (

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/starve/hogs.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/child.hpp"
 #include "tests/support/reeve_test.hpp"
@@ -22,11 +23,17 @@ struct Demonstrated {
     std::string page;
 };
 
-Demonstrated demonstrate(const std::string& mode, const std::string& kind) {
+struct Size {
+    const char* hogs = "6";
+    const char* seconds = "0.5";
+    const char* rate = "50";
+};
+
+Demonstrated demonstrate(const std::string& mode, const std::string& kind, const Size& size = {}) {
     const auto folder = std::filesystem::temp_directory_path() / ("reeve-starve-" + std::to_string(getpid()));
     Demonstrated result;
-    result.end = run_child({program("reeve-starve"), "--mode", mode, "--kind", kind, "--hogs", "6",
-                            "--seconds", "0.5", "--rate", "50", "--out", folder.string()});
+    result.end = run_child({program("reeve-starve"), "--mode", mode, "--kind", kind, "--hogs", size.hogs, "--seconds",
+                            size.seconds, "--rate", size.rate, "--out", folder.string()});
     std::ifstream file(folder / "starve.html");
     result.page.assign(std::istreambuf_iterator<char>(file), {});
     std::error_code ignored;
@@ -62,25 +69,42 @@ TEST_CASE("starve: fibers that are not preempted answer nobody beside hogs", "[s
 }
 
 TEST_CASE("starve: preemptive fibers answer everybody beside hogs of any kind", "[starve]") {
-    for (const char* kind : {"loop", "printf", "malloc", "exception", "mutex", "read", "usleep"}) {
-        if (reeve::test::is_thread_sanitized() && kind != std::string("read") &&
-            kind != std::string("usleep")) {
-            WARN("hogs of the kind " << kind
-                                     << " left out: ThreadSanitizer delays the signals that stop them");
+    for (const auto& kind : reeve::starve::hog_kinds()) {
+        const std::string name = kind.name;
+        if (reeve::test::is_thread_sanitized() && name != "read" && name != "usleep") {
+            WARN("hogs of the kind " << name << " left out: ThreadSanitizer delays the signals that stop them");
             continue;
         }
-        const auto [end, page] = demonstrate("preemptive", kind);
-        INFO(kind << "\n" << end.out << end.err);
+        const auto [end, page] = demonstrate("preemptive", name, {.seconds = "0.1", .rate = "200"});
+        INFO(name << "\n" << end.out << end.err);
         CHECK(end.exit_status == 0);
-        CHECK(contains(end.out, "6 of 6 hogs running, 25 requests"));
-        CHECK_FALSE(contains(end.out, "25 timed out"));
+        CHECK(contains(end.out, "6 of 6 hogs running, 20 requests"));
+        CHECK_FALSE(contains(end.out, "20 timed out"));
         CHECK(contains(page, "keeps answering"));
+        CHECK_FALSE(contains(end.err, "hog: "));  // what a hog that found something wrong prints
+    }
+}
+
+TEST_CASE("starve: a thousand hogs are no more than one", "[starve]") {
+    const auto [end, page] = demonstrate("preemptive", "read", {.hogs = "1000", .seconds = "0.1", .rate = "200"});
+    INFO(end.out << end.err);
+    CHECK(end.exit_status == 0);
+    CHECK(contains(end.out, "1000 of 1000 hogs running, 20 requests"));
+    CHECK(contains(page, "keeps answering"));
+}
+
+TEST_CASE("starve: the checksum of a turn depends on its seed and on nothing else", "[starve]") {
+    for (const auto& kind : reeve::starve::hog_kinds()) {
+        INFO(kind.name);
+        const std::uint64_t checksum = kind.turn(8);
+        CHECK(kind.turn(8) == checksum);
+        CHECK(kind.turn(9) != checksum);
     }
 }
 
 TEST_CASE("starve: arguments that make no sense print the usage", "[starve]") {
     for (const auto& arguments :
-         {std::vector<std::string>{"--kind", "cow"}, {"--hogs", "0"}, {"--seconds"}, {"--nonsense", "1"}}) {
+         {std::vector<std::string>{"--kind", "cow"}, {"--hogs", "0"}, {"--hogs", "1001"}, {"--seconds"}, {"--nonsense", "1"}}) {
         std::vector<std::string> line{program("reeve-starve")};
         line.insert(line.end(), arguments.begin(), arguments.end());
         const ChildEnd end = run_child(line);

@@ -4,6 +4,11 @@
 //
 // Samples the process from outside, without its cooperation, and writes prof.folded and prof.svg. Fibers
 // appear from their entry upwards, whichever thread they ran on.
+//
+//     reeve-prof PID --ledger
+//
+// Prints why its fibers were preempted, or could not be, and in which functions, since it began; writes
+// ledger.folded.
 #include <sys/resource.h>
 #include <unistd.h>
 #include <algorithm>
@@ -18,8 +23,12 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
+#include "runtime/sched/ledger_report.hpp"
 #include "tools/prof/flame_graph.hpp"
+#include "tools/prof/ledger.hpp"
+#include "tools/prof/names.hpp"
 #include "tools/prof/sampler.hpp"
 #include "tools/prof/target.hpp"
 
@@ -29,20 +38,23 @@ using namespace reeve::prof;
 
 constexpr const char* k_usage =
     "usage: reeve-prof PID [--seconds N] [--hz N] [--out DIR] [--off-cpu] [--threads] [--inlines] [--stop]\n"
+    "       reeve-prof PID --ledger [--out DIR]\n"
     "\n"
     "  --seconds N   how long to watch (5)\n"
     "  --hz N        samples per second (99; odd, so that it does not beat with what runs at round rates)\n"
-    "  --out DIR     where prof.folded and prof.svg go (the current directory)\n"
+    "  --out DIR     where prof.folded and prof.svg, or ledger.folded, go (the current directory)\n"
     "  --off-cpu     count the time that passes, also in threads that sleep\n"
     "  --threads     put the OS thread's name under each stack\n"
     "  --inlines     show inlined functions as frames of their own (needs debug information)\n"
-    "  --stop        stop threads to look at them, as is done where the kernel may not take samples\n";
+    "  --stop        stop threads to look at them, as is done where the kernel may not take samples\n"
+    "  --ledger      print what preemption has done so far, and where; take no samples\n";
 
 struct Options {
     pid_t pid = 0;
     SampleOptions sample;
     FoldOptions fold;
     std::filesystem::path out = ".";
+    bool ledger = false;
 };
 
 std::atomic<bool> g_stop{false};
@@ -74,6 +86,8 @@ bool parse_options(int count, char** arguments, Options& options) {
             options.fold.inlines = true;
         } else if (argument == "--stop") {
             options.sample.stop_threads = true;
+        } else if (argument == "--ledger") {
+            options.ledger = true;
         } else if (options.pid != 0 || !parse(argument, options.pid) || options.pid <= 0) {
             return false;
         }
@@ -119,6 +133,21 @@ bool write_file(const std::filesystem::path& path, const std::string& text) {
     return static_cast<bool>(file.flush());
 }
 
+int print_ledger(const Options& options, const Unwinder& unwinder) {
+    reeve::sched::LedgerSnapshot ledger;
+    std::string reason;
+    if (!read_ledger(options.pid, unwinder, ledger, reason)) return fail(reason);
+    const auto name = [&](std::uintptr_t code) { return shortened(unwinder.name(code, false).front()); };
+    constexpr std::size_t k_top = 10;
+    const std::string table = reeve::sched::ledger_table(ledger, name, k_top);
+    std::fputs(table.empty() ? "nothing was preempted so far\n" : table.c_str(), stdout);
+    const auto path = options.out / "ledger.folded";
+    if (!write_file(path, as_text(reeve::sched::ledger_folded(ledger, name))))
+        return fail("cannot write to " + options.out.string());
+    std::printf("%s\n", path.c_str());
+    return 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -148,6 +177,7 @@ int main(int count, char** arguments) {
     Unwinder unwinder(pid);
     if (!unwinder.error().empty())
         return fail("cannot read process " + std::to_string(pid) + ": " + unwinder.error());
+    if (options.ledger) return print_ledger(options, unwinder);
     Profile profile;
     Sampler sampler(pid, options.sample, unwinder, profile);
     std::printf("watching %s (%d) for %g s, %u samples a second\n", name.c_str(), pid, options.sample.seconds,

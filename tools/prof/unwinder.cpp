@@ -34,6 +34,13 @@ std::string demangled(const char* symbol) {
 
 std::string base_name(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
+// Reading the symbols of every library costs memory and time; the runtime is linked into the program or is a
+// library of its own.
+bool may_hold_runtime(const char* module) {
+    const std::string file = base_name(module);
+    return !file.starts_with("lib") || file.starts_with("libreeve");
+}
+
 }  // namespace
 
 struct Unwinder::Impl {
@@ -58,10 +65,7 @@ struct Unwinder::Impl {
 };
 
 int Unwinder::Impl::find_entry(Dwfl_Module* module, void**, const char* name, Dwarf_Addr, void* self) {
-    // Reading the symbols of every library costs memory and time; the runtime is linked into the program or
-    // is a library of its own.
-    const std::string file = base_name(name);
-    if (file.starts_with("lib") && !file.starts_with("libreeve")) return DWARF_CB_OK;
+    if (!may_hold_runtime(name)) return DWARF_CB_OK;
     const int symbols = dwfl_module_getsymtab(module);
     for (int i = 0; i < symbols; ++i) {
         GElf_Sym symbol;
@@ -158,6 +162,29 @@ Stack Unwinder::unwind(const Snapshot& snapshot) {
     const int result = dwfl_getthread_frames(impl_->dwfl, snapshot.tid, Impl::add_frame, &walk);
     walk.stack.complete = walk.stack.in_fiber || result == 0;
     return std::move(walk.stack);
+}
+
+std::optional<std::uint64_t> Unwinder::find_variable(std::string_view wanted) const {
+    struct Search {
+        std::string_view wanted;
+        std::optional<std::uint64_t> found;
+    } search{wanted, std::nullopt};
+    const auto look = [](Dwfl_Module* module, void**, const char* name, Dwarf_Addr, void* raw) -> int {
+        auto& [symbol_name, found] = *static_cast<Search*>(raw);
+        if (!may_hold_runtime(name)) return DWARF_CB_OK;
+        const int symbols = dwfl_module_getsymtab(module);
+        for (int i = 0; i < symbols; ++i) {
+            GElf_Sym symbol;
+            GElf_Addr address;
+            const char* text = dwfl_module_getsym_info(module, i, &symbol, &address, nullptr, nullptr, nullptr);
+            if (text == nullptr || text != symbol_name || symbol.st_shndx == SHN_UNDEF) continue;
+            found = address;
+            return DWARF_CB_ABORT;
+        }
+        return DWARF_CB_OK;
+    };
+    dwfl_getmodules(impl_->dwfl, look, &search, 0);
+    return search.found;
 }
 
 void Unwinder::Impl::add_inlined(Dwfl_Module* module, std::uint64_t address,

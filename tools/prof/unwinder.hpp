@@ -13,7 +13,9 @@
 #include <sys/types.h>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/prof/snapshot.hpp"
@@ -46,6 +48,9 @@ public:
     // The functions at that address: one, or with `inlines` also those inlined there, innermost first.
     // Demangled. Works after the process has ended.
     [[nodiscard]] std::vector<std::string> name(std::uint64_t address, bool inlines) const;
+
+    // Where a variable lies that the program or the runtime's library defines, by its symbol.
+    [[nodiscard]] std::optional<std::uint64_t> find_variable(std::string_view symbol) const;
 
 private:
     struct Impl;

@@ -1,0 +1,37 @@
+#include "runtime/sched/fork.hpp"
+
+#include <atomic>
+#include <pthread.h>
+
+#include "runtime/base/assert.hpp"
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace reeve::sched {
+namespace {
+
+std::atomic<bool> s_is_forked{false};
+
+void after_fork_in_child() {
+    if (!Scheduler::active()) return;
+    s_is_forked.store(true, std::memory_order_relaxed);
+    Scheduler::abandon_active();
+    if (Worker* worker = current_worker()) worker->lose_processor();
+}
+
+}  // namespace
+
+void watch_forks() {
+    static const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
+    REEVE_CHECK(registered == 0);
+}
+
+void die_if_forked() {
+    if (s_is_forked.load(std::memory_order_relaxed))
+        fatal("the child of fork() called the runtime, which only its parent has: let it exec or _exit, or use posix_spawn");
+}
+
+void forget_fork() { s_is_forked.store(false, std::memory_order_relaxed); }
+
+}  // namespace reeve::sched

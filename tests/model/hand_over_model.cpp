@@ -1,0 +1,213 @@
+// The hand-over: holder, monitor, successor and the holder's signal handler, in every order.
+//
+// ProcessorWord and HeldQueue are the unchanged headers. What Worker (enter, leave, hand_over, park_preempted, attach, give)
+// and Monitor (ask, take, take_back_successor) do with them is told here again, access by access, without fibers and
+// without what does not bear on who holds the processor: a change there belongs here, too.
+#include "tests/model/traced.hpp"
+#include "tests/support/catch.hpp"
+
+using reeve::model::block_until;
+using reeve::model::Execution;
+using reeve::model::explore;
+using reeve_model::sched::Fiber;
+using reeve_model::sched::HeldQueue;
+using reeve_model::sched::ProcessorWord;
+
+namespace {
+
+struct Machine;
+
+struct Worker {
+    explicit Worker(Machine& machine_) : machine(machine_) {}
+
+    void enter() {
+        const unsigned before = depth.load();
+        depth.store(before + 1);
+        if (before == 0 && !try_claim()) attach();
+    }
+    void leave();
+    void on_signal();
+    void attach();
+    void hand_over();
+    void park_preempted();
+    void give(ProcessorWord::Ticket given);
+    void wait_for_processor();
+    [[nodiscard]] bool try_claim();
+    [[nodiscard]] bool is_detached();
+
+    Machine& machine;
+    Fiber fiber{};                             // which fiber is which: by address
+    std::TracedAtomic<bool> has_processor{false};
+    std::TracedAtomic<ProcessorWord::Ticket> ticket{0};
+    std::TracedAtomic<unsigned> depth{0};
+    std::TracedAtomic<bool> is_waiting{false};
+    std::TracedAtomic<Worker*> successor{nullptr};
+    std::TracedAtomic<bool> token{false};      // of the parker
+};
+
+// One processor, its holder, and a spare worker.
+struct Machine {
+    ProcessorWord word;
+    std::TracedAtomic<Worker*> holder{nullptr};
+    HeldQueue returning;
+    HeldQueue preempted;
+    Worker first{*this};
+    Worker spare{*this};
+    bool spare_is_free = true;                 // in the list of spares; it has one lock
+    std::TracedAtomic<int> users{0};
+
+    void use() {
+        if (users.fetch_add(1) != 0) reeve::model::fail("two hold the processor");
+        users.fetch_sub(1);
+    }
+    void put_spare() {
+        if (spare_is_free) reeve::model::fail("the spare is free twice");
+        spare_is_free = true;
+    }
+};
+
+bool Worker::try_claim() { return has_processor.load() && machine.word.enter(ticket.load()); }
+
+void Worker::leave() {
+    const unsigned before = depth.load();
+    if (before == 1) machine.word.leave(ticket.load());
+    depth.store(before - 1);
+}
+
+bool Worker::is_detached() {
+    if (is_waiting.load()) return false;
+    return !has_processor.load() || !machine.word.is_held_by(ticket.load());
+}
+
+void Worker::on_signal() {
+    if (depth.load() != 0) return;
+    hand_over();
+    if (is_detached()) park_preempted();
+}
+
+void Worker::hand_over() {
+    Worker* next = successor.exchange(nullptr);
+    if (!next) return;
+    if (!try_claim()) {
+        successor.store(next);
+        return;
+    }
+    machine.use();
+    next->give(machine.word.renew());
+}
+
+void Worker::park_preempted() {
+    is_waiting.store(true);
+    has_processor.store(false);
+    machine.preempted.push(fiber);
+    wait_for_processor();
+    machine.use();
+    machine.word.leave(ticket.load());
+}
+
+void Worker::attach() {
+    is_waiting.store(true);
+    has_processor.store(false);
+    machine.returning.push(fiber);
+    wait_for_processor();
+}
+
+void Worker::wait_for_processor() {
+    do {
+        block_until([this] { return token.peek(); });
+        (void)token.exchange(false);
+    } while (!has_processor.load());
+}
+
+void Worker::give(ProcessorWord::Ticket given) {
+    machine.holder.store(this);
+    ticket.store(given);
+    has_processor.store(true);
+    is_waiting.store(false);
+    token.store(true);
+}
+
+// The spare's loop: gives the processor to who stands in line; sleeps, idle, while nobody does. Ends with the first worker.
+void run_spare(Machine& machine, const bool& is_over) {
+    Worker& self = machine.spare;
+    for (;;) {
+        block_until([&] { return self.token.peek() || is_over; });
+        if (!self.token.peek()) return;
+        self.token.exchange(false);
+        block_until([&] { return machine.returning.size() + machine.preempted.size() != 0 || is_over; });
+        machine.use();
+        Fiber* held = machine.returning.pop();
+        if (!held) held = machine.preempted.pop();
+        if (!held) return;
+        if (held != &machine.first.fiber) reeve::model::fail("a fiber that nobody held");
+        self.has_processor.store(false);
+        machine.first.give(machine.word.renew());
+        machine.put_spare();
+    }
+}
+
+void start(Machine& machine) {
+    machine.first.give(machine.word.renew());
+    machine.first.token.exchange(false);
+    machine.word.leave(machine.first.ticket.load());
+    machine.spare.depth.store(1);
+}
+
+void hand_over_in_every_order(unsigned switches) {
+    const auto explored = explore({.switches = switches}, [](Execution& execution) {
+        Machine machine;
+        start(machine);
+        bool is_over = false;
+        bool has_used = false;
+        const unsigned holder = execution.thread(
+            [&] {
+                machine.first.enter();
+                machine.use();
+                machine.first.leave();
+                machine.first.enter();
+                machine.use();
+                machine.first.leave();
+                has_used = true;
+                is_over = true;
+            },
+            [&] { machine.first.on_signal(); });
+        execution.thread([&] { run_spare(machine, is_over); });
+        execution.thread([&] {
+            // Monitor::ask
+            machine.spare_is_free = false;
+            if (Worker* unused = machine.first.successor.exchange(&machine.spare)) reeve::model::fail(unused ? "named twice" : "");
+            execution.raise(holder);
+            // Monitor::watch, a tick later
+            const std::uint64_t seen = machine.word.load();
+            if (machine.holder.load() != &machine.first) return;
+            Worker* next = machine.first.successor.exchange(nullptr);
+            if (!next) return;  // it is handing over
+            if (const auto ticket = machine.word.take(seen))
+                next->give(ticket);
+            else
+                machine.put_spare();
+        });
+        if (!execution.run()) return;
+        // What the monitor does when it sees another holder.
+        if (machine.first.successor.exchange(nullptr)) machine.put_spare();
+        execution.expect(has_used, "the fiber did not end");
+        const bool spare_holds = machine.holder.peek() == &machine.spare;
+        execution.expect(machine.spare_is_free != spare_holds, "the spare is lost, or used and free");
+        execution.expect(machine.first.depth.peek() == 0, "the depth is wrong");
+        execution.expect(spare_holds || machine.word.is_held_by(machine.first.ticket.peek()), "nobody holds the processor");
+        execution.expect(machine.returning.is_empty() && machine.preempted.is_empty(), "somebody still stands in line");
+    });
+    CHECK(explored.failure == "");
+    CHECK(explored.executions > 1000);
+}
+
+}  // namespace
+
+// Seen failing with hand_over() giving the processor away without try_claim() (renew() finds it in user state), and with the
+// depth raised after the claim in enter(): a signal between a claim that failed and attach() makes the fiber stand in line
+// twice, and in the end all wait.
+TEST_CASE("hand-over: asked, unanswered, taken: one holder, and the spare is neither lost nor used twice", "[model]") {
+    hand_over_in_every_order(2);
+}
+
+TEST_CASE("hand-over: the same with a switch more (some seconds)", "[.][full]") { hand_over_in_every_order(3); }
