@@ -11,7 +11,7 @@ namespace reeve::sched {
 namespace {
 
 void on_sigquit(int) {
-    if (Scheduler* scheduler = Scheduler::active()) scheduler->monitor->request_dump();
+    if (Scheduler* scheduler = Scheduler::active()) scheduler->housekeeper.ask_for(sched::Housekeeper::dump);
 }
 
 // SIGQUIT prints the fibers while this lives. A handler that the program installed itself is left alone.

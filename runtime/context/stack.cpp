@@ -99,6 +99,11 @@ void StackPool::give(const Stack* stacks, std::size_t count) {
     hot_.insert(hot_.end(), stacks, stacks + count);
 }
 
+bool StackPool::has_to_trim() {
+    SpinGuard guard_lock(lock_);
+    return hot_.size() > k_hot_stacks;
+}
+
 bool StackPool::trim(std::size_t count) {
     constexpr std::size_t k_batch = 32;
     Stack batch[k_batch];

@@ -39,6 +39,7 @@ public:
     void give(const Stack* stacks, std::size_t count);
     // Gives the pages of up to `count` freed stacks that exceed k_hot_stacks back to the kernel. False: there are none.
     bool trim(std::size_t count);
+    [[nodiscard]] bool has_to_trim();
 
     [[nodiscard]] std::size_t stack_bytes() const { return stack_bytes_; }
 

@@ -29,9 +29,13 @@ constexpr std::uint64_t k_wake = 1;  // user_data of the completion that wake() 
 }  // namespace
 
 struct Ring::Impl {
+    void note_in_flight(int change) {
+        in_flight.store(in_flight.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
+    }
     void note_unsubmitted() { unsubmitted.store(io_uring_sq_ready(&ring), std::memory_order_relaxed); }
 
     io_uring ring{};
+    std::atomic<int> in_flight{0};  // the owner's requests, without cancellations and what wakes it
     std::atomic<unsigned> unsubmitted{0};  // the queue's own count is not for other threads to read
     int event_fd = -1;  // only where the kernel cannot send a message without a ring
 };
@@ -87,8 +91,11 @@ void Ring::push(const Request& request) {
         case Opcode::cancel: io_uring_prep_cancel64(sqe, request.user_data, 0); break;
     }
     impl_->note_unsubmitted();
+    if (request.opcode != Opcode::cancel && request.user_data != k_wake) impl_->note_in_flight(1);
     io_uring_sqe_set_data64(sqe, request.opcode == Opcode::cancel ? k_no_one : request.user_data);
 }
+
+bool Ring::has_in_flight() const { return impl_->in_flight.load(std::memory_order_relaxed) > 0; }
 
 bool Ring::has_unsubmitted() const { return impl_->unsubmitted.load(std::memory_order_relaxed) != 0; }
 
@@ -121,6 +128,7 @@ unsigned Ring::drain(Completion* into, unsigned room) {
         into[count++] = {cqe->user_data, cqe->res};
     }
     io_uring_cq_advance(&impl_->ring, seen);
+    if (count != 0) impl_->note_in_flight(-static_cast<int>(count));
     return count;
 }
 

@@ -47,6 +47,8 @@ public:
     // Queues a request for the next submit(); submits by itself when the queue is full.
     void push(const Request& request);
     [[nodiscard]] bool has_unsubmitted() const;  // any thread, a hint
+    // Requests are on their way whose completions were not drained yet. Any thread, a hint.
+    [[nodiscard]] bool has_in_flight() const;
     void submit();
 
     // Takes up to `room` completions.

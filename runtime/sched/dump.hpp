@@ -4,8 +4,6 @@
 // everything runs, so it is true of each fiber for itself, not of all at one instant.
 #pragma once
 
-#include <cstdint>
-
 namespace reeve::sched {
 
 class Scheduler;
@@ -14,7 +12,7 @@ class Scheduler;
 // the preemption signal, which may end a sleeping system call with EINTR.
 void dump_all(Scheduler& scheduler, int fd);
 
-// "reeve 1000ms: workers 2, idle 1, threads 4, fibers 12, ..." to standard error.
-void print_trace(Scheduler& scheduler, std::int64_t elapsed_ms);
+// "1000ms: processors 2, idle 1, threads 4, fibers 12, ..." to standard error.
+void print_trace(Scheduler& scheduler);
 
 }  // namespace reeve::sched

@@ -6,15 +6,14 @@
 #include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/code_map.hpp"
-#include "runtime/sched/dump.hpp"
 #include "runtime/sched/preempt.hpp"
 #include "runtime/sched/scheduler.hpp"
 
 namespace reeve::sched {
 namespace {
 
+constexpr std::int64_t k_turn_quanta = 4;              // of fibers that compute and keep nobody else waiting: turns cost 40 us
 constexpr int k_quiet_ticks = 10;                      // then it sleeps: waking it costs more than a few looks
-constexpr std::size_t k_trimmed_stacks = 16;           // at a tick: some 50 us of its time
 constexpr std::uint64_t k_busy_trim_ticks = 64;
 constexpr unsigned k_patient_refusals = 4;
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
@@ -49,28 +48,32 @@ void Monitor::main() {
     if (hints != KernelHints::none) os::ask_for_slice(os::thread_id(), k_monitor_slice_ns);
     if (hints == KernelHints::automatic) (void)os::ask_for_real_time();
     const std::int64_t trace_ns = scheduler_.config.schedtrace.count();
-    started_ns_ = now_ns();
-    next_trace_ns_ = trace_ns > 0 ? started_ns_ + trace_ns : Deadline::k_never_ns;
+    next_trace_ns_ = trace_ns > 0 ? now_ns() + trace_ns : Deadline::k_never_ns;
+    Housekeeper& housekeeper = scheduler_.housekeeper;
     int quiet = 0;
     while (!is_stopping_.load(std::memory_order_acquire)) {
-        if (scheduler_.config.preemption) scheduler_.refill_spares();
         const std::int64_t now = now_ns();
         ticks.add();
         quiet = watch_all(now) ? 0 : quiet + 1;
         if (!scheduler_.preempted.is_empty() || !scheduler_.returning.is_empty()) scheduler_.notify_work();
         if (code_map::is_stale() && now >= next_refresh_ns_) {
-            code_map::refresh();
+            housekeeper.ask_for(Housekeeper::code_map);
             next_refresh_ns_ = now + k_refresh_pause_ns;
         }
-        if (dump_is_wanted_.exchange(false)) dump_all(scheduler_, 2);
-        if (now >= next_trace_ns_) trace(now);
-        // In a lull at once; under load a little at a time, or memory of a burst would stay for ever.
-        const bool may_trim = quiet > 0 || ticks.value() % k_busy_trim_ticks == 0;
-        const bool has_trimmed = may_trim && scheduler_.stacks.trim(k_trimmed_stacks);
-        if (quiet < k_quiet_ticks || has_trimmed) {
+        if (now >= next_trace_ns_) {
+            next_trace_ns_ = now + trace_ns;
+            housekeeper.ask_for(Housekeeper::trace);
+        }
+        // In a lull all of it; under load a little at a time, or memory of a burst would stay for ever.
+        if (ticks.value() % k_busy_trim_ticks == 0 && scheduler_.stacks.has_to_trim()) housekeeper.ask_for(Housekeeper::some_stacks);
+        if (quiet == k_quiet_ticks && scheduler_.stacks.has_to_trim()) housekeeper.ask_for(Housekeeper::all_stacks);
+        if (quiet < k_quiet_ticks) {
             // It runs before everybody else: it must leave them at least half of its CPU.
             const std::int64_t after = now_ns();
-            parker_.park_until(std::max(next_look_ns(now), after + std::max(after - now, k_least_pause_ns)));
+            const std::int64_t next = std::max(next_look_ns(now), after + std::max(after - now, k_least_pause_ns));
+            is_patient_.store(next - now > tick_ns_, std::memory_order_seq_cst);
+            parker_.park_until(next);
+            is_patient_.store(false, std::memory_order_relaxed);
             continue;
         }
         is_asleep_.store(true, std::memory_order_seq_cst);
@@ -85,15 +88,21 @@ void Monitor::main() {
 
 std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
     // Where every processor changes fibers all the time there is little to see.
-    bool any_lasts = !detached_.empty() || !scheduler_.preempted.is_empty();
-    std::int64_t next = Deadline::k_never_ns;
+    bool any_may_complete = false;
+    std::int64_t next = now_ns + (detached_.empty() ? k_turn_quanta * quantum_ns_ : tick_ns_);
     for (std::size_t i = 0; i < watches_.size(); ++i) {
-        if (!watches_[i].lasts) continue;
-        any_lasts = true;
+        any_may_complete = any_may_complete || scheduler_.processors[i]->ring.has_in_flight();
+        if (!watches_[i].lasts) {
+            next = std::min(next, now_ns + quantum_ns_);
+            continue;
+        }
         // A timer that comes due behind a fiber that computes is worth a look of its own.
-        next = std::min(next, std::max(scheduler_.processors[i]->timers.earliest_ns(), now_ns + k_least_pause_ns));
+        const std::int64_t due = std::max(scheduler_.processors[i]->timers.earliest_ns(), now_ns + k_least_pause_ns);
+        next = std::min({next, due, watches_[i].next_look_ns});
     }
-    return std::min({next, now_ns + (any_lasts ? tick_ns_ : quantum_ns_), next_trace_ns_});
+    // A slice that has just begun will be one of those that last where fibers compute.
+    if (any_may_complete && !scheduler_.preempted.is_empty()) next = std::min(next, now_ns + tick_ns_);
+    return std::min(next, next_trace_ns_);
 }
 
 bool Monitor::watch_all(std::int64_t now_ns) {
@@ -135,13 +144,14 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
         last.lasts = true;
     }
     const Waiting waiting = who_waits(processor, now_ns);
-    const std::int64_t allowed = waiting == Waiting::woken ? quantum_ns_ / 4 : quantum_ns_;
+    const std::int64_t allowed = waiting == Waiting::woken ? quantum_ns_ / 4 : k_turn_quanta * quantum_ns_;
     const std::int64_t elapsed = now_ns - last.since_ns;
     // A fiber that calls the runtime now and then gives up there: told a tick before, it needs no signal.
     if (waiting != Waiting::nobody && elapsed + tick_ns_ >= allowed) {
         processor.overdue_since_ns.store(last.since_ns, std::memory_order_relaxed);
         processor.is_overdue.store(true, std::memory_order_release);
     }
+    last.next_look_ns = now_ns + tick_ns_;
     if (!ProcessorWord::is_user(word)) return;
     if (processor.is_given.load(std::memory_order_relaxed)) {
         // It waits for a CPU among others that compute. A spare worker, which has used little of late, gets one sooner.
@@ -153,12 +163,17 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     if (pace == Pace::unclear && began != 0) pace = Pace::computes;  // it was stopped while it computed; ask() looks again
     if (!last.lasts || pace == Pace::unclear) return;
     if (pace == Pace::computes) {
-        if (waiting == Waiting::nobody || elapsed < allowed) return;
+        // Completions come unannounced; of the rest the monitor knows beforehand, or it is told (note_work). A look costs more
+        // than anything that is done at it: so slices of several processors end at one.
+        const bool is_patient = waiting != Waiting::woken && !processor.ring.has_in_flight();
+        const std::int64_t left = allowed - elapsed - (is_patient ? tick_ns_ : 0);
+        if (is_patient) last.next_look_ns = waiting == Waiting::nobody ? now_ns + k_turn_quanta * quantum_ns_ : last.since_ns + allowed;
+        if (waiting == Waiting::nobody || left > 0) return;
         if (last.asked_ns == 0) {
             if (ask(*worker, waiting)) last.asked_ns = now_ns;
             return;
         }
-        if (now_ns - last.asked_ns < tick_ns_) return;
+        if (now_ns - last.asked_ns < k_patience_ns) return;
     }
     // The handler may just have got hold of the successor: then it is handing over. If not, or if the holder is in the runtime
     // by now, it is asked anew.
@@ -301,11 +316,6 @@ void Monitor::look_at(Detached& detached, std::int64_t now_ns) {
     signal_worker(worker, preempt_signal(scheduler_.config));
     detached.next_signal_ns = now_ns + detached.signal_pause_ns;
     detached.signal_pause_ns = std::min(detached.signal_pause_ns * 2, k_longest_pause_ns);
-}
-
-void Monitor::trace(std::int64_t now_ns) {
-    next_trace_ns_ = now_ns + scheduler_.config.schedtrace.count();
-    print_trace(scheduler_, (now_ns - started_ns_) / 1'000'000);
 }
 
 }  // namespace reeve::sched

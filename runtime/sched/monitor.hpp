@@ -5,11 +5,11 @@
 // are memory. At each tick, for every processor whose holder has been in user code since the last tick:
 //
 //   1  somebody waits who was woken (local or global queue, due timer, completion): the slice ends after a quarter
-//      quantum; only fibers that compute wait: after a quantum; nobody: leave it alone;
+//      quantum; only fibers that compute wait: after four quanta; nobody: leave it alone;
 //   2  a holder whose CPU clock advances is on a CPU: it gets a successor (a spare worker; the thread of a preempted fiber
 //      when only such wait) and a signal, and hands its processor over in the handler, on that CPU, so that never more
 //      threads are busy than there are processors;
-//   3  from a holder that computes and does not answer within a tick (all signals blocked, a sanitizer that delays them), and,
+//   3  from a holder that computes and does not answer for a while (all signals blocked, a sanitizer that delays them), and,
 //      whether anybody waits or not, from one that sleeps in the kernel, the processor is taken without being asked and given
 //      to the successor. The thread is detached then;
 //   4  a detached thread whose CPU clock advances is asked to stop by signal (preempt.hpp), again and again with growing
@@ -17,10 +17,10 @@
 //
 // A holder is marked overdue a tick before its slice ends: one that calls the runtime gives up there, without any signal.
 //
-// The monitor sleeps for good when nothing has run for some ticks; a worker that wakes up wakes it. It also prints the
-// REEVE_SCHEDTRACE line and, asked by SIGQUIT, the dump.
+// The monitor sleeps for good when nothing has run for some ticks; a worker that wakes up wakes it. It waits for nothing but
+// time: what may block is left to the housekeeper.
 //
-// Callers: wake_if_asleep, poke, request_dump: any thread, signal-safe. The rest: the scheduler.
+// Callers: wake_if_asleep, poke, note_detached: any thread, signal-safe. The rest: the scheduler.
 #pragma once
 
 #include <atomic>
@@ -48,14 +48,15 @@ public:
     void wake_if_asleep() {
         if (is_asleep_.load(std::memory_order_seq_cst)) parker_.wake();
     }
+    // A fiber was put where any processor may take it, and none is idle. Pairs with is_patient_'s store: who pushes first is
+    // seen at the look before the pause, who pushes later sees is_patient_.
+    void note_work() {
+        if (is_patient_.load(std::memory_order_seq_cst) && is_patient_.exchange(false, std::memory_order_relaxed)) parker_.wake();
+    }
     // A fiber was preempted while a processor was idle: see to it now.
     void poke() { parker_.wake(); }
     // A worker runs user code without a processor from now on. Its own thread; signal-safe.
     void note_detached(Worker& worker);
-    void request_dump() {
-        dump_is_wanted_.store(true, std::memory_order_release);
-        poke();
-    }
 
     Counter ticks;        // times it looked
     Counter taken;        // processors taken
@@ -70,6 +71,7 @@ private:
         std::int64_t cpu_ns = 0;       // of the worker
         std::int64_t cpu_read_ns = 0;  // when
         std::int64_t asked_ns = 0;     // since when it has a successor and a signal; 0: not
+        std::int64_t next_look_ns = 0;
         bool lasts = false;            // the slice was there at the last look already
     };
     struct Detached {
@@ -104,7 +106,6 @@ private:
     void look_at(Detached& detached, std::int64_t now_ns);
     [[nodiscard]] Waiting who_waits(const Processor& processor, std::int64_t now_ns) const;
     [[nodiscard]] std::int64_t next_look_ns(std::int64_t now_ns) const;
-    void trace(std::int64_t now_ns);
 
     Scheduler& scheduler_;
     const std::int64_t quantum_ns_;
@@ -112,8 +113,8 @@ private:
     pthread_t thread_{};
     os::Parker parker_;
     std::atomic<bool> is_asleep_{false};
+    std::atomic<bool> is_patient_{false};  // its next look is more than a tick away
     std::atomic<bool> is_stopping_{false};
-    std::atomic<bool> dump_is_wanted_{false};
     std::vector<Watch> watches_;
     std::atomic<Worker*> newly_detached_{nullptr};
     std::vector<Detached> detached_;
@@ -121,7 +122,6 @@ private:
     int computing_ = 0;              // detached workers that computed when last looked at
     std::int64_t next_trace_ns_ = 0;
     std::int64_t next_refresh_ns_ = 0;  // of the code map
-    std::int64_t started_ns_ = 0;
 };
 
 }  // namespace reeve::sched

@@ -12,7 +12,7 @@
 // (Worker's I2).
 //
 // Where a thread is not parked, because others would wait for it, is in stop_check.hpp. There it goes on, and a timer asks it
-// again a few times, some 25 us apart: most calls of libraries are shorter. Only then does it give its processor away and runs
+// again and again, every 15 us: most calls of libraries are shorter. Only then does it give its processor away and runs
 // on without one, until the monitor asks again.
 #pragma once
 

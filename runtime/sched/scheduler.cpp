@@ -1,11 +1,11 @@
 // Starting and ending, in numbered steps.
 //
-// Start: 1 processors with their rings; 2 signal handlers; 3 as many workers as processors, each given one; 4 the
-// monitor. Any step that fails ends the process with a reason: nothing runs yet that could be lost.
+// Start: 1 processors with their rings; 2 signal handlers; 3 as many workers as processors, each given one; 4 spares, the
+// housekeeper, the monitor. Any step that fails ends the process with a reason: nothing runs yet that could be lost.
 //
 // End (shut_down): 1 new and existing fibers are cancelled: every wait ends with `cancelled`; 2 wait for the last fiber,
 // for Config::shutdown_grace at most; 3 stop: no worker picks another fiber; those on their own stack exit; 4 if fibers are
-// left, the monitor has those that compute stopped; 5 end the monitor: no thread is started any more; 6 join the threads
+// left, the monitor has those that compute stopped; 5 end monitor and housekeeper: no thread is started any more; 6 join the threads
 // that ended. Fibers that are left stay where they are for ever, with everything they might touch.
 #include "runtime/sched/scheduler.hpp"
 
@@ -26,6 +26,7 @@ namespace reeve::sched {
 namespace {
 
 constexpr unsigned k_reserved_per_worker = 8;  // threads
+constexpr std::size_t k_waiting_spares = 2;    // per processor
 constexpr std::uint64_t k_id_block = 1024;  // fiber ids a processor takes at once
 
 void nap() {
@@ -61,7 +62,12 @@ Scheduler::Scheduler(const Config& given)
                                  given.max_threads / 4)) {
     if (config.io == Io::epoll) fatal("Config::io = epoll: this build has the io_uring engine only");
     const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
-    for (unsigned i = 0; i < count; ++i) processors.push_back(std::make_unique<Processor>(i, config.ring_entries));
+    for (unsigned i = 0; i < count; ++i) {
+        processors.push_back(std::make_unique<Processor>(i, config.ring_entries));
+        // Making stacks waits for the process's memory map, which user code may keep busy later.
+        Processor& made = *processors.back();
+        made.stack_count = static_cast<unsigned>(stacks.take(made.stacks, Processor::k_cached_stacks));
+    }
     // Only a runtime that is meant to fill all CPUs has one for each processor; others leave the choice to the kernel.
     if (!cpus.empty() && count == cpus.size())
         for (unsigned i = 0; i < count; ++i) processors[i]->home_cpu = cpus[i];
@@ -72,10 +78,12 @@ Scheduler::Scheduler(const Config& given)
     watch_forks();
     forget_fork();
     for (auto& processor : processors) {
-        Worker* worker = take_spare();
+        Worker* worker = start_worker();
         if (!worker) fatal("cannot start worker threads: check `ulimit -u` and the control group's pids.max");
         worker->give(*processor, processor->word.renew(), Wake::anywhere);
     }
+    refill_spares();
+    housekeeper.start();
     monitor->start();
 }
 
@@ -125,6 +133,7 @@ bool Scheduler::shut_down() {
     // While the monitor runs it stops what still computes, and may start threads for that.
     if (!all_ended) wait_for_threads(now_ns() + 100'000'000);
     monitor->stop();
+    housekeeper.stop();
     const bool all_exited = wait_for_threads(now_ns() + (all_ended ? 10'000'000'000 : 10'000'000));
     for_each_worker([](Worker& worker) {
         if (worker.has_ended.load(std::memory_order_acquire))
@@ -259,6 +268,7 @@ void Scheduler::recycle(Processor& processor, Fiber& fiber) {
 
 void Scheduler::notify_work() {
     full_barrier();  // Idle's O1: between (a) and (b)
+    if (idle.count() == 0) monitor->note_work();
     if (idle.count() == 0 || idle.searching() != 0) return;
     Processor* processor = idle.pop();
     if (!processor) return;
@@ -309,13 +319,15 @@ Worker* Scheduler::pop_spare() {
 Worker* Scheduler::take_spare(Spare which) {
     if (which == Spare::unreserved && is_short_of_threads()) return nullptr;
     Worker* worker = pop_spare();
-    if (!worker) worker = start_worker();
+    if (!worker && !config.preemption) worker = start_worker();  // there is no monitor that would try again
     note_free_threads();
+    if (spare_count_.load(std::memory_order_relaxed) < processors.size()) housekeeper.ask_for(Housekeeper::spares);
     return worker;
 }
 
 void Scheduler::refill_spares() {
-    while (!is_stopping() && spare_count_.load(std::memory_order_relaxed) < processors.size() && thread_count() < config.max_threads) {
+    while (!is_stopping() && spare_count_.load(std::memory_order_relaxed) < k_waiting_spares * processors.size()) {
+        if (thread_count() >= config.max_threads && spare_count_.load(std::memory_order_relaxed) != 0) return;
         Worker* worker = start_worker();
         if (!worker) return;
         put_spare(*worker);

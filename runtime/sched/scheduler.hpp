@@ -16,6 +16,7 @@
 #include "runtime/context/stack.hpp"
 #include "runtime/os/futex.hpp"
 #include "runtime/sched/global_queue.hpp"
+#include "runtime/sched/housekeeper.hpp"
 #include "runtime/sched/idle.hpp"
 #include "runtime/sched/ledger.hpp"
 #include "runtime/sched/processor.hpp"
@@ -54,13 +55,13 @@ public:
     void notify_work();
 
     // --- threads
-    // A worker without processor or fiber, waiting to be given one: from the list, or a new thread. Null at the cap or
-    // when the kernel refuses. `unreserved`: not one of the last few, which are kept for woken and new fibers. Any thread,
-    // not in a handler.
+    // A worker without processor or fiber, waiting to be given one; null when none waits, then the housekeeper starts more.
+    // `unreserved`: not one of the last few under the cap, which are kept for woken and new fibers. Any thread, not in a
+    // handler.
     enum class Spare { any, unreserved };
     Worker* take_spare(Spare which = Spare::any);
     void put_spare(Worker& worker);
-    // Sees to it that one spare per processor waits, ready to run: starting a thread takes long on a busy machine.
+    // Sees to it that some spares wait, ready to run: starting a thread takes long on a busy machine. The housekeeper.
     void refill_spares();
     [[nodiscard]] unsigned thread_count() const { return thread_count_.load(std::memory_order_relaxed); }
 
@@ -96,6 +97,7 @@ public:
     const Config config;
     const std::vector<int> cpus;  // those this process may use
     const int nice;
+    const std::int64_t started_ns = now_ns();
     context::StackPool stacks;
     std::vector<std::unique_ptr<Processor>> processors;
     GlobalQueue global;
@@ -104,6 +106,7 @@ public:
     Idle idle;
     Ledger ledger;
     std::unique_ptr<Monitor> monitor;
+    Housekeeper housekeeper{*this};
     std::atomic<bool> cancels_new_fibers{false};
 
 private:

@@ -107,8 +107,8 @@ void Worker::hand_over(std::uintptr_t code, Wake wake) {
 }
 
 bool Worker::ask_again() {
-    constexpr unsigned k_times = 6;  // within the monitor's patience
-    constexpr std::int64_t k_pause_ns = 25'000;
+    constexpr std::int64_t k_pause_ns = 15'000;
+    constexpr unsigned k_times = 3 * k_patience_ns / 4 / k_pause_ns;
     return times_asked_++ < k_times && again_.arm(k_pause_ns);
 }
 

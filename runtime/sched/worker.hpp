@@ -36,7 +36,10 @@ namespace reeve::sched {
 // whose completions only its thread can post), who beats whoever was stopped for computing or could not be.
 inline constexpr std::int64_t k_monitor_slice_ns = 100'000;  // the kernel's minimum
 inline constexpr std::int64_t k_worker_slice_ns = 500'000;
-inline constexpr std::int64_t k_computing_slice_ns = 10'000'000;  // it may outlast the computing: not longer
+inline constexpr std::int64_t k_computing_slice_ns = 3'000'000;  // it may outlast the computing: not longer
+
+// How long the monitor waits for a fiber that was asked to stop, and a fiber tries to: most calls of libraries are shorter.
+inline constexpr std::int64_t k_patience_ns = 400'000;
 
 struct Backtrace;
 struct Fiber;

@@ -114,7 +114,15 @@ struct Call {
     int expected;
     std::function<int(Nothing&)> make;
     bool is_raw = false;
+    // ThreadSanitizer does not take it for one that sleeps: a signal ends it, and the handler, which runs later, cannot mend it.
+    bool is_unknown = is_raw;
 };
+
+bool may_make(const Call& call) { return !(call.is_unknown && reeve::test::is_thread_sanitized()); }
+
+void tell_of_unknown() {
+    if (reeve::test::is_thread_sanitized()) WARN("calls left out that ThreadSanitizer does not take for ones that sleep");
+}
 
 const std::vector<Call> k_calls{
     {"nanosleep", 0, [](Nothing&) { return errno_of(::nanosleep(&k_sleep, nullptr)); }},
@@ -122,7 +130,8 @@ const std::vector<Call> k_calls{
      [](Nothing&) {
          const timespec until = from_now(CLOCK_MONOTONIC);
          return ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
-     }},
+     },
+     false, true},
     {"usleep", 0, [](Nothing&) { return errno_of(::usleep(k_sleep_ns / 1000)); }},
     {"poll", 0,
      [](Nothing& nothing) {
@@ -134,7 +143,7 @@ const std::vector<Call> k_calls{
          pollfd polled{nothing.pipe[0], POLLIN, 0};
          return errno_of(::ppoll(&polled, 1, &k_sleep, nullptr));
      }},
-    {"select", 0, wait_in_select},
+    {"select", 0, wait_in_select, false, true},
     {"epoll_wait", 0,
      [](Nothing& nothing) {
          epoll_event event{};
@@ -144,7 +153,8 @@ const std::vector<Call> k_calls{
      [](Nothing& nothing) {
          char byte = 0;
          return errno_of(::recv(nothing.sockets[0], &byte, 1, 0));
-     }},
+     },
+     false, true},
     {"sem_timedwait", ETIMEDOUT,
      [](Nothing& nothing) {
          const timespec until = from_now(CLOCK_REALTIME);
@@ -159,8 +169,9 @@ const std::vector<Call> k_calls{
      [](Nothing& nothing) {
          sembuf take{0, -1, 0};
          return errno_of(::semtimedop(nothing.semaphores, &take, 1, &k_sleep));
-     }},
-    {"sigtimedwait", EAGAIN, [](Nothing&) { return wait_for_signal(); }},
+     },
+     false, true},
+    {"sigtimedwait", EAGAIN, [](Nothing&) { return wait_for_signal(); }, false, true},
     {"io_uring_enter", ETIME, wait_in_ring, true},
 };
 
@@ -189,13 +200,14 @@ reeve::Join<void> start_sleeper(const Call& call, Nothing& nothing, std::chrono:
 
 TEST_CASE("eintr: calls that sleep in the kernel sleep their full time", "[hazards][eintr]") {
     // Seen failing with a monitor that takes every holder of a processor for one that computes: 39 checks, every call of the list.
+    tell_of_unknown();
     reeve::test::run_everywhere(
         [] {
             const reeve::test::Hogs hogs;
             std::vector<Nothing> nothings(k_calls.size());
             std::vector<reeve::Join<void>> sleepers;
             for (std::size_t i = 0; i < k_calls.size(); ++i)
-                if (REEVE_EXPECT(nothings[i].is_complete)) sleepers.push_back(start_sleeper(k_calls[i], nothings[i], 0ns));
+                if (REEVE_EXPECT(nothings[i].is_complete) && may_make(k_calls[i])) sleepers.push_back(start_sleeper(k_calls[i], nothings[i], 0ns));
         },
         reeve::test::short_slices);
 }
@@ -203,13 +215,14 @@ TEST_CASE("eintr: calls that sleep in the kernel sleep their full time", "[hazar
 TEST_CASE("eintr: so do those that begin when their fiber's slice is found to be over", "[hazards][eintr]") {
     // Seen failing with a monitor that signals whoever has computed since the slice began: 30 of the 156 calls, 10 us to 2.6 ms
     // after they had begun. With a look at the thread just before the signal it is 1 in 200; the rest the handler mends.
+    tell_of_unknown();
     reeve::test::run_everywhere(
         [] {
             const reeve::test::Hogs hogs;
             std::vector<Nothing> nothings(k_calls.size());
             std::vector<reeve::Join<void>> sleepers;
             for (std::size_t i = 0; i < k_calls.size(); ++i)
-                if (!k_calls[i].is_raw) sleepers.push_back(start_sleeper(k_calls[i], nothings[i], 40us));
+                if (!k_calls[i].is_raw && may_make(k_calls[i])) sleepers.push_back(start_sleeper(k_calls[i], nothings[i], 40us));
         },
         reeve::test::short_slices);
 }

@@ -87,8 +87,11 @@ void compute_long(int, siginfo_t*, void*) {
 
 void interrupt_handler_with(int flags) {
     install(SIGUSR1, compute_long, SA_RESTART | flags);
+    // ThreadSanitizer calls no handler in the midst of another.
+    const std::uint64_t refusals = reeve::test::is_thread_sanitized() ? 0 : 3;
+    if (refusals == 0) WARN("the refusals left out: ThreadSanitizer keeps signals back until the handler has returned");
     run_everywhere(
-        [] {
+        [refusals] {
             g_may_return = false;
             g_damaged = 0;
             const reeve::test::Yielders yielders;
@@ -96,7 +99,7 @@ void interrupt_handler_with(int flags) {
             auto handled = reeve::spawn([] { ::raise(SIGUSR1); });
             while (g_inside == 0) REEVE_EXPECT(reeve::sleep_for(1ms));
             // Nobody else computes for long, so nobody else can refuse.
-            while (reeve::stats().preempt_refusals < refused_before + 3) REEVE_EXPECT(reeve::sleep_for(1ms));
+            while (reeve::stats().preempt_refusals < refused_before + refusals) REEVE_EXPECT(reeve::sleep_for(1ms));
             REEVE_EXPECT(g_inside == 1);
             g_may_return = true;
             handled.join();

@@ -83,6 +83,12 @@ void counts_once(Lock& lock, const char* named, Take take, Release release, Keep
     keeper.join();
 }
 
+// It would see the release only.
+bool is_clock_left_out() {
+    if (reeve::test::is_thread_sanitized()) WARN("the clock functions left out: ThreadSanitizer does not know them");
+    return reeve::test::is_thread_sanitized();
+}
+
 }  // namespace
 
 // Seen failing, as the next two, with the try, timed and clock functions left out: the count stays 0.
@@ -99,6 +105,7 @@ TEST_CASE("held locks: every function that locks a mutex", "[held_locks]") {
             return pthread_mutex_timedlock(mutex, &until);
         },
         ETIMEDOUT);
+    if (is_clock_left_out()) return;
     check(
         [](pthread_mutex_t* mutex) {
             const timespec until = in_a_moment(CLOCK_MONOTONIC);
@@ -131,6 +138,7 @@ TEST_CASE("held locks: every function that locks a rwlock", "[held_locks]") {
             return pthread_rwlock_timedwrlock(lock, &until);
         },
         read, ETIMEDOUT);
+    if (is_clock_left_out()) return;
     check(
         [](pthread_rwlock_t* lock) {
             const timespec until = in_a_moment(CLOCK_MONOTONIC);
@@ -170,6 +178,7 @@ TEST_CASE("held locks: the standard library's locks", "[held_locks]") {
         CHECK(kind() == "rwlock");
     }
     CHECK(held_locks() == 0);
+    if (is_clock_left_out()) return;
     CHECK(timed.try_lock_for(std::chrono::milliseconds(1)));
     CHECK(held_locks() == 1);
     timed.unlock();
@@ -430,7 +439,7 @@ TEST_CASE("held locks: what a thread is to forget counts no more", "[held_locks]
     CHECK(held_locks() == 0);
     mutex.unlock();
     CHECK(held_locks() == 0);
-    mutex.lock();
+    CHECK(mutex.try_lock());  // not lock(): ThreadSanitizer would see an order
     shared.unlock();
     CHECK(held_locks() == 1);
     mutex.unlock();

@@ -111,6 +111,10 @@ TEST_CASE("lock check: a lock held across waits excludes others and is released 
 
 // Seen failing with the count left as it is when a fiber ends: the next fiber on that thread has a lock it never took.
 TEST_CASE("lock check: a lock that a fiber never released is not held by the next ones", "[lock_check]") {
+    if (reeve::test::is_thread_sanitized()) {
+        WARN("left out under ThreadSanitizer: it reports the release by another fiber, rightly");
+        return;
+    }
     quietly([] {
         std::vector<std::mutex> mutexes(8);
         for (std::mutex& mutex : mutexes) reeve::spawn([&mutex] { mutex.lock(); }).join();
