@@ -13,6 +13,7 @@ namespace reeve::sched {
 namespace {
 
 constexpr std::int64_t k_turn_quanta = 4;              // of fibers that compute and keep nobody else waiting: turns cost 40 us
+constexpr std::int64_t k_least_slice_ns = 100'000;     // shorter ones would be spent on turns
 constexpr int k_quiet_ticks = 10;                      // then it sleeps: waking it costs more than a few looks
 constexpr std::uint64_t k_busy_trim_ticks = 64;
 constexpr unsigned k_patient_refusals = 4;
@@ -144,7 +145,7 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
         last.lasts = true;
     }
     const Waiting waiting = who_waits(processor, now_ns);
-    const std::int64_t allowed = waiting == Waiting::woken ? quantum_ns_ / 4 : k_turn_quanta * quantum_ns_;
+    const std::int64_t allowed = waiting == Waiting::woken ? std::max(quantum_ns_ / 4, k_least_slice_ns) : k_turn_quanta * quantum_ns_;
     const std::int64_t elapsed = now_ns - last.since_ns;
     // A fiber that calls the runtime now and then gives up there: told a tick before, it needs no signal.
     if (waiting != Waiting::nobody && elapsed + tick_ns_ >= allowed) {

@@ -207,7 +207,8 @@ TEST_CASE("eintr: calls that sleep in the kernel sleep their full time", "[hazar
             std::vector<Nothing> nothings(k_calls.size());
             std::vector<reeve::Join<void>> sleepers;
             for (std::size_t i = 0; i < k_calls.size(); ++i)
-                if (REEVE_EXPECT(nothings[i].is_complete) && may_make(k_calls[i])) sleepers.push_back(start_sleeper(k_calls[i], nothings[i], 0ns));
+                if (REEVE_EXPECT(nothings[i].is_complete) && may_make(k_calls[i]))
+                    sleepers.push_back(start_sleeper(k_calls[i], nothings[i], 0ns));
         },
         reeve::test::short_slices);
 }

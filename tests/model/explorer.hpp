@@ -18,7 +18,7 @@
 // It explores orders, not weak memory: every access is seen by all at once. What orderings promise is left to
 // ThreadSanitizer and to the section on orderings in the header that is modelled.
 //
-// In ThreadSanitizer builds only the first 2000 orders are tried.
+// Under ThreadSanitizer only the first 2000 orders are tried, under AddressSanitizer the first 20,000.
 //
 // Callers: explore(): a test's own OS thread. The body must do the same each time but for what the order changes, and may not
 // throw. access(), block_until(), fail(), current(): a model thread.

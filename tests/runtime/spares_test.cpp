@@ -62,10 +62,11 @@ void survive_hogs(unsigned count, unsigned cap) {
 
 // Seen failing with postpones() always false: every thread had a hog, and the first fresh fiber never ran.
 TEST_CASE("spares: 20,000 fibers that compute under a cap of 1,000 threads", "[spares]") {
-    // ThreadSanitizer knows 8128 threads at most and counts fibers as such.
-    const unsigned hogs = reeve::test::is_thread_sanitized() ? 3'000 : 20'000;
-    if (hogs != 20'000) WARN("3,000 of them under ThreadSanitizer");
-    reeve::test::run_everywhere([hogs] { survive_hogs(hogs, 1'000); },
+    if (reeve::test::is_thread_sanitized()) {
+        WARN("left out under ThreadSanitizer: it knows 8128 threads at most, and counts fibers as such");
+        return;
+    }
+    reeve::test::run_everywhere([] { survive_hogs(20'000, 1'000); },
                                 [](reeve::Config& config) { config.max_threads = 1'000; });
 }
 
