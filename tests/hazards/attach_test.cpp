@@ -197,8 +197,13 @@ TEST_CASE("attach: a computing fiber for every worker and nobody waiting: no sig
                 while (reeve::now_ns() < until) {
                 }
             };
-            compute_for(20'000'000);  // whoever was still searching for work has found that there is none
-            const reeve::Stats before = reeve::stats();
+            // Whoever was still searching for work finds that there is none: with more workers than CPUs that takes a while.
+            reeve::Stats before = reeve::stats();
+            for (std::uint64_t last = ~std::uint64_t{0}; before.preempt_signals != last;) {
+                last = before.preempt_signals;
+                compute_for(100'000'000);
+                before = reeve::stats();
+            }
             compute_for(500'000'000);
             const reeve::Stats after = reeve::stats();
             stop = true;
