@@ -33,6 +33,13 @@ void change(int thread_id, Change apply) {
     syscall(SYS_sched_setattr, thread_id, &attributes, 0);
 }
 
+cpu_set_t set_of(const std::vector<int>& cpus) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const int one : cpus) CPU_SET(static_cast<unsigned>(one), &set);
+    return set;
+}
+
 }  // namespace
 
 void ask_for_slice(int thread_id, std::int64_t slice_ns) {
@@ -63,13 +70,17 @@ std::vector<int> allowed_cpus() {
     return cpus;
 }
 
-void pin_thread(int thread_id, int cpu, const std::vector<int>& allowed) {
-    cpu_set_t set;
+bool pin_thread(int thread_id, int cpu, const std::vector<int>& allowed) {
+    const cpu_set_t all = set_of(allowed);
+    cpu_set_t set{};
+    if (syscall(SYS_sched_getaffinity, thread_id, sizeof set, &set) <= 0 || !CPU_EQUAL(&set, &all)) return false;
     CPU_ZERO(&set);
-    if (cpu >= 0)
-        CPU_SET(static_cast<unsigned>(cpu), &set);
-    else
-        for (const int one : allowed) CPU_SET(static_cast<unsigned>(one), &set);
+    CPU_SET(static_cast<unsigned>(cpu), &set);
+    return syscall(SYS_sched_setaffinity, thread_id, sizeof set, &set) == 0;
+}
+
+void unpin_thread(int thread_id, const std::vector<int>& allowed) {
+    const cpu_set_t set = set_of(allowed);
     syscall(SYS_sched_setaffinity, thread_id, sizeof set, &set);
 }
 

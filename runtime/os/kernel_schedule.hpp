@@ -33,7 +33,8 @@ void set_nice_value(int nice);
 
 // The CPUs the process may use, lowest first. Not signal-safe.
 [[nodiscard]] std::vector<int> allowed_cpus();
-// Keeps a thread on one CPU, or (-1) on any of `allowed`.
-void pin_thread(int thread_id, int cpu, const std::vector<int>& allowed);
+// Keeps a thread that may run on all of `allowed` on one of them; false: its program has given it others, nothing is changed.
+bool pin_thread(int thread_id, int cpu, const std::vector<int>& allowed);
+void unpin_thread(int thread_id, const std::vector<int>& allowed);
 
 }  // namespace reeve::os

@@ -67,16 +67,37 @@ void append_backtrace(std::string& text, const Backtrace& backtrace) {
     for (std::size_t i = 0; i < backtrace.count; ++i) append_frame(text, backtrace.addresses[i]);
 }
 
-// What a fiber is called and waits for may change while it is printed; each word is whole, and the name ends.
-__attribute__((no_sanitize("thread"))) void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* running,
-                                                std::int64_t now) {
-    const Phase phase = fiber.phase.load(std::memory_order_acquire);
-    text += "fiber " + std::to_string(fiber.id) + " '" + fiber.name + "' " + name_of(phase);
-    if (phase == Phase::parked) text += std::string(" in ") + fiber.reason;
-    if (phase == Phase::runnable && fiber.held_by) text += std::string(", waits for ") + fiber.reason;
-    if (phase != Phase::running) text += ", " + std::to_string((now - fiber.since_ns) / 1'000'000) + " ms";
+// What a fiber is and waits for, copied. It may change meanwhile: each word is whole, and the name ends.
+struct Seen {
+    Phase phase;
+    bool is_held;
+    std::uint64_t id;
+    const char* reason;
+    std::int64_t since_ns;
+    char name[Fiber::k_name_bytes];
+};
+
+__attribute__((noinline, no_sanitize("thread"))) Seen look_at(const Fiber& fiber) {
+    Seen seen{.phase = fiber.phase.load(std::memory_order_acquire),
+              .is_held = fiber.held_by.load(std::memory_order_relaxed) != nullptr,
+              .id = fiber.id,
+              .reason = fiber.reason,
+              .since_ns = fiber.since_ns,
+              .name = {}};
+    const volatile char* name = fiber.name;  // byte by byte: a copying function of the library would be checked
+    for (std::size_t i = 0; i + 1 < sizeof seen.name; ++i) seen.name[i] = name[i];
+    return seen;
+}
+
+void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* running, std::int64_t now) {
+    const Seen seen = look_at(fiber);
+    const Phase phase = seen.phase;
+    text += "fiber " + std::to_string(seen.id) + " '" + seen.name + "' " + name_of(phase);
+    if (phase == Phase::parked) text += std::string(" in ") + seen.reason;
+    if (phase == Phase::runnable && seen.is_held) text += std::string(", waits for ") + seen.reason;
+    if (phase != Phase::running) text += ", " + std::to_string((now - seen.since_ns) / 1'000'000) + " ms";
     text += '\n';
-    if (phase == Phase::parked || phase == Phase::preempted || (phase == Phase::runnable && !fiber.held_by)) {
+    if (phase == Phase::parked || phase == Phase::preempted || (phase == Phase::runnable && !seen.is_held)) {
         Backtrace backtrace;
         backtrace.walk(fiber);
         append_backtrace(text, backtrace);
@@ -96,10 +117,8 @@ struct Running {
     Backtrace backtrace;
 };
 
-// As of now: a fiber that stops or goes on meanwhile answers or does not.
-__attribute__((noinline, no_sanitize("thread"))) bool is_held(const Fiber& fiber) { return fiber.held_by != nullptr; }
-
-// Asks every thread that has a fiber for its backtrace, by signal, and waits a little for the answers.
+// Asks every thread that has a fiber for its backtrace, by signal, and waits a little for the answers. A fiber that stops or
+// goes on meanwhile answers or does not.
 std::deque<Running> ask_running(Scheduler& scheduler) {
     std::vector<Worker*> workers;
     scheduler.for_each_worker([&](Worker& worker) { workers.push_back(&worker); });
@@ -107,7 +126,7 @@ std::deque<Running> ask_running(Scheduler& scheduler) {
     std::vector<Worker*> asked;
     for (Worker* worker : workers) {
         const Fiber* fiber = worker->fiber.load(std::memory_order_relaxed);
-        if (!fiber || is_held(*fiber)) continue;
+        if (!fiber || fiber->held_by.load(std::memory_order_relaxed) != nullptr) continue;
         running.emplace_back().fiber = fiber;
         worker->backtrace_wanted.store(&running.back().backtrace, std::memory_order_release);
         asked.push_back(worker);

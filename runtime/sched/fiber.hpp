@@ -1,7 +1,7 @@
 // Fiber: what go and spawn start. It lies at the top of its own stack, so that a parked fiber costs one page.
 //
-// Who may touch what: `state` anybody (see there); `phase` and `reason` are for the dump and the profiler, written by
-// the holder of the fiber, read by anybody; all the rest belongs to whoever holds the fiber: the worker that runs it,
+// Who may touch what: `state` anybody (see there); `phase`, `held_by`, `reason` and `name` are read by the dump and the profiler,
+// too, but written only by the holder of the fiber; all the rest belongs to whoever holds the fiber: the worker that runs it,
 // the run queue it is in, or the waker that will schedule it. Memory of fibers is type-stable (context/stack.hpp).
 #pragma once
 
@@ -39,7 +39,7 @@ struct Fiber : Parkable {
     bool has_begun;                 // it has run: its stack is in use
     unsigned pins;                  // guards that keep it on its thread (pin_to_thread.hpp)
     Fiber* next;                    // link of the queue the fiber is in
-    Worker* held_by;                // the thread that keeps this fiber (preempted, returning, pinned), null otherwise
+    std::atomic<Worker*> held_by;   // the thread that keeps this fiber (preempted, returning, pinned), null otherwise
     context::Side side;
     context::ExceptionState exceptions;
     int saved_errno;

@@ -12,16 +12,15 @@
 namespace reeve::sched {
 namespace {
 
-constexpr std::int64_t k_turn_quanta = 4;              // of fibers that compute and keep nobody else waiting: turns cost 40 us
+constexpr std::int64_t k_turn_quanta = 5;              // of fibers that compute and keep nobody else waiting: turns cost 40 us
 constexpr std::int64_t k_least_slice_ns = 100'000;     // shorter ones would be spent on turns
-constexpr int k_quiet_ticks = 10;                      // then it sleeps: waking it costs more than a few looks
+constexpr int k_quiet_quanta = 10;                     // then it sleeps: waking it costs more than a few looks
 constexpr std::uint64_t k_busy_trim_ticks = 64;
-constexpr unsigned k_patient_refusals = 4;
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_refresh_pause_ns = 100'000'000;  // some 50 us each
-constexpr std::int64_t k_longest_pause_ns = 10'000'000;
-constexpr std::size_t k_detached_looks = 8;            // at a tick: some 25 us of its time
 constexpr std::int64_t k_least_pause_ns = 50'000;
+constexpr std::int64_t k_fast_slice_ns = 100'000;      // processors whose slices are shorter have none that lasts
+constexpr std::int64_t k_crowd_ns = 20'000'000;        // calls that block follow each other within this time
 
 }  // namespace
 
@@ -29,7 +28,8 @@ Monitor::Monitor(Scheduler& scheduler)
     : scheduler_(scheduler),
       quantum_ns_(scheduler.config.quantum.count()),
       tick_ns_(std::max(quantum_ns_ / 4, k_least_pause_ns)),
-      watches_(scheduler.processors.size()) {}
+      watches_(scheduler.processors.size()),
+      detached_(scheduler, tick_ns_, signals) {}
 
 void Monitor::start() {
     const int error = os::start_thread(
@@ -51,11 +51,13 @@ void Monitor::main() {
     const std::int64_t trace_ns = scheduler_.config.schedtrace.count();
     next_trace_ns_ = trace_ns > 0 ? now_ns() + trace_ns : Deadline::k_never_ns;
     Housekeeper& housekeeper = scheduler_.housekeeper;
-    int quiet = 0;
+    std::int64_t busy_ns = now_ns();  // when something ran last
+    bool is_lull = false;
     while (!is_stopping_.load(std::memory_order_acquire)) {
         const std::int64_t now = now_ns();
         ticks.add();
-        quiet = watch_all(now) ? 0 : quiet + 1;
+        if (watch_all(now)) busy_ns = now;
+        const bool was_lull = std::exchange(is_lull, now - busy_ns >= k_quiet_quanta * quantum_ns_);
         if (!scheduler_.preempted.is_empty() || !scheduler_.returning.is_empty()) scheduler_.notify_work();
         if (code_map::is_stale() && now >= next_refresh_ns_) {
             housekeeper.ask_for(Housekeeper::code_map);
@@ -67,8 +69,8 @@ void Monitor::main() {
         }
         // In a lull all of it; under load a little at a time, or memory of a burst would stay for ever.
         if (ticks.value() % k_busy_trim_ticks == 0 && scheduler_.stacks.has_to_trim()) housekeeper.ask_for(Housekeeper::some_stacks);
-        if (quiet == k_quiet_ticks && scheduler_.stacks.has_to_trim()) housekeeper.ask_for(Housekeeper::all_stacks);
-        if (quiet < k_quiet_ticks) {
+        if (is_lull && !was_lull && scheduler_.stacks.has_to_trim()) housekeeper.ask_for(Housekeeper::all_stacks);
+        if (!is_lull) {
             // It runs before everybody else: it must leave them at least half of its CPU.
             const std::int64_t after = now_ns();
             const std::int64_t next = std::max(next_look_ns(now), after + std::max(after - now, k_least_pause_ns));
@@ -83,23 +85,24 @@ void Monitor::main() {
                                           [](auto& p) { return p->is_idle.load(std::memory_order_seq_cst); });
         if (is_quiet) parker_.park_until(next_trace_ns_);
         is_asleep_.store(false, std::memory_order_seq_cst);
-        quiet = 0;
+        busy_ns = now_ns();
     }
 }
 
+std::int64_t Monitor::pause_ns(const Watch& last, std::int64_t now_ns) const {
+    if (now_ns - blocked_ns_ < k_crowd_ns) return std::min(2 * k_least_pause_ns, tick_ns_);
+    return last.changes_fast ? quantum_ns_ : tick_ns_;
+}
+
 std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
-    // Where every processor changes fibers all the time there is little to see.
     bool any_may_complete = false;
-    std::int64_t next = now_ns + (detached_.empty() ? k_turn_quanta * quantum_ns_ : tick_ns_);
+    std::int64_t next = now_ns + (detached_.is_empty() ? k_turn_quanta * quantum_ns_ : tick_ns_);
     for (std::size_t i = 0; i < watches_.size(); ++i) {
         any_may_complete = any_may_complete || scheduler_.processors[i]->ring.has_in_flight();
-        if (!watches_[i].lasts) {
-            next = std::min(next, now_ns + quantum_ns_);
-            continue;
-        }
+        next = std::min(next, watches_[i].next_look_ns);
+        if (watches_[i].changes_fast) continue;
         // A timer that comes due behind a fiber that computes is worth a look of its own.
-        const std::int64_t due = std::max(scheduler_.processors[i]->timers.earliest_ns(), now_ns + k_least_pause_ns);
-        next = std::min({next, due, watches_[i].next_look_ns});
+        next = std::min(next, std::max(scheduler_.processors[i]->timers.earliest_ns(), now_ns + k_least_pause_ns));
     }
     // A slice that has just begun will be one of those that last where fibers compute.
     if (any_may_complete && !scheduler_.preempted.is_empty()) next = std::min(next, now_ns + tick_ns_);
@@ -110,17 +113,21 @@ bool Monitor::watch_all(std::int64_t now_ns) {
     bool is_busy = false;
     for (std::size_t i = 0; i < watches_.size(); ++i) {
         Processor& processor = *scheduler_.processors[i];
-        watches_[i].lasts = false;
+        Watch& last = watches_[i];
         if (processor.is_idle.load(std::memory_order_relaxed)) {
-            forget(watches_[i]);
+            forget(last);
+            last.slices = processor.slices.load(std::memory_order_relaxed);
+            last.looked_ns = now_ns;
+            last.changes_fast = true;
+            last.next_look_ns = now_ns + pause_ns(last, now_ns);
             continue;
         }
         is_busy = true;
         // What Scheduler::make_runnable left to its own worker, which has not got to it: with preemption or without.
         if (!processor.queue.is_empty()) scheduler_.notify_work();
-        if (scheduler_.config.preemption) watch(processor, watches_[i], now_ns);
+        if (scheduler_.config.preemption) watch(processor, last, now_ns);
     }
-    return watch_detached(now_ns) || is_busy;
+    return detached_.watch(now_ns) || is_busy;
 }
 
 Monitor::Waiting Monitor::who_waits(const Processor& processor, std::int64_t now_ns) const {
@@ -138,12 +145,19 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     Worker* worker = processor.worker.load(std::memory_order_relaxed);
     std::int64_t began = 0;
     if (slices != last.slices || worker != last.worker) {
-        forget(last);
         began = processor.slice_began_ns.exchange(0, std::memory_order_relaxed);
-        last = {.slices = slices, .since_ns = began != 0 ? began : now_ns, .worker = worker, .lasts = began != 0};
+        const bool changes_fast = began == 0 && (slices - last.slices) * k_fast_slice_ns > now_ns - last.looked_ns;
+        forget(last);
+        last = {.slices = slices,
+                .since_ns = began != 0 ? began : now_ns,
+                .worker = worker,
+                .lasts = began != 0,
+                .changes_fast = changes_fast};
     } else {
         last.lasts = true;
+        last.changes_fast = false;
     }
+    last.looked_ns = now_ns;
     const Waiting waiting = who_waits(processor, now_ns);
     const std::int64_t allowed = waiting == Waiting::woken ? std::max(quantum_ns_ / 4, k_least_slice_ns) : k_turn_quanta * quantum_ns_;
     const std::int64_t elapsed = now_ns - last.since_ns;
@@ -152,7 +166,7 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
         processor.overdue_since_ns.store(last.since_ns, std::memory_order_relaxed);
         processor.is_overdue.store(true, std::memory_order_release);
     }
-    last.next_look_ns = now_ns + tick_ns_;
+    last.next_look_ns = now_ns + pause_ns(last, now_ns);
     if (!ProcessorWord::is_user(word)) return;
     if (processor.is_given.load(std::memory_order_relaxed)) {
         // It waits for a CPU among others that compute. A spare worker, which has used little of late, gets one sooner.
@@ -162,7 +176,12 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     }
     Pace pace = pace_of(last, *worker, now_ns);
     if (pace == Pace::unclear && began != 0) pace = Pace::computes;  // it was stopped while it computed; ask() looks again
-    if (!last.lasts || pace == Pace::unclear) return;
+    if (!last.lasts || pace == Pace::unclear) {
+        // Does it sleep in a call that lasts, or in one that is over in a moment? The next look tells.
+        if (!last.changes_fast && !os::is_runnable(worker->thread_id.load(std::memory_order_relaxed)))
+            last.next_look_ns = now_ns + k_least_pause_ns;
+        return;
+    }
     if (pace == Pace::computes) {
         // Completions come unannounced; of the rest the monitor knows beforehand, or it is told (note_work). A look costs more
         // than anything that is done at it: so slices of several processors end at one.
@@ -171,7 +190,10 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
         if (is_patient) last.next_look_ns = waiting == Waiting::nobody ? now_ns + k_turn_quanta * quantum_ns_ : last.since_ns + allowed;
         if (waiting == Waiting::nobody || left > 0) return;
         if (last.asked_ns == 0) {
-            if (ask(*worker, waiting)) last.asked_ns = now_ns;
+            if (ask(*worker, waiting))
+                last.asked_ns = now_ns;
+            else
+                last.next_look_ns = now_ns + k_least_pause_ns;  // it sleeps by now
             return;
         }
         if (now_ns - last.asked_ns < k_patience_ns) return;
@@ -182,6 +204,7 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     last.asked_ns = 0;
     if (!next) return;
     const TakeReason reason = pace == Pace::computes ? TakeReason::unanswered : TakeReason::blocked;
+    if (reason == TakeReason::blocked) blocked_ns_ = now_ns;
     worker->detachment.begin(reason, now_ns);
     if (!take(processor, word, *next)) return;
     note_detached(*worker);
@@ -212,7 +235,7 @@ Worker* Monitor::find_successor(Waiting waiting) {
     if (waiting == Waiting::woken) spare = scheduler_.take_spare();
     if (waiting == Waiting::nobody) spare = scheduler_.take_spare(Scheduler::Spare::unreserved);
     if (spare) return spare;
-    if (Fiber* held = scheduler_.preempted.pop()) return held->held_by;
+    if (Fiber* held = scheduler_.preempted.pop()) return held->held_by.load(std::memory_order_relaxed);
     if (waiting != Waiting::nobody) no_spare.add();
     return nullptr;
 }
@@ -248,75 +271,6 @@ bool Monitor::take(Processor& processor, std::uint64_t seen, Worker& successor) 
 
 void Monitor::take_back_successor(Worker& worker) {
     if (Worker* unused = worker.successor.exchange(nullptr, std::memory_order_acq_rel)) dismiss(*unused);
-}
-
-void Monitor::note_detached(Worker& worker) {
-    if (worker.is_watched.exchange(true, std::memory_order_acq_rel)) return;
-    Worker* head = newly_detached_.load(std::memory_order_relaxed);
-    do worker.next_detached = head;
-    while (!newly_detached_.compare_exchange_weak(head, &worker, std::memory_order_release, std::memory_order_relaxed));
-}
-
-Monitor::Detached Monitor::seen_detached(Worker& worker, std::int64_t now_ns) const {
-    return {.worker = &worker,
-            .cpu_ns = os::cpu_time_ns(worker.thread),
-            .next_look_ns = now_ns,
-            .look_pause_ns = tick_ns_,
-            .next_signal_ns = now_ns,
-            .signal_pause_ns = tick_ns_};
-}
-
-void Monitor::take_in_detached(std::int64_t now_ns) {
-    for (Worker* worker = newly_detached_.exchange(nullptr, std::memory_order_acquire); worker; worker = worker->next_detached)
-        detached_.push_back(seen_detached(*worker, now_ns));
-}
-
-bool Monitor::watch_detached(std::int64_t now_ns) {
-    take_in_detached(now_ns);
-    std::erase_if(detached_, [&](Detached& detached) {
-        Worker& worker = *detached.worker;
-        if (worker.is_detached()) return false;
-        if (detached.refusals >= k_patient_refusals) worker.ask_for_slice(k_worker_slice_ns);
-        // Detached again meanwhile, it was not announced, or this turns the announcement back.
-        worker.is_watched.store(false, std::memory_order_seq_cst);
-        if (!worker.is_detached() || worker.is_watched.exchange(true, std::memory_order_acq_rel)) return true;
-        detached = seen_detached(worker, now_ns);
-        return false;
-    });
-    std::size_t looks = 0;
-    for (std::size_t i = 0; i < detached_.size() && looks < k_detached_looks; ++i) {
-        Detached& detached = detached_[next_detached_++ % detached_.size()];
-        if (now_ns < detached.next_look_ns) continue;
-        ++looks;
-        look_at(detached, now_ns);
-    }
-    computing_ = static_cast<int>(std::count_if(detached_.begin(), detached_.end(), [](const Detached& one) { return one.computes; }));
-    return computing_ != 0;
-}
-
-void Monitor::look_at(Detached& detached, std::int64_t now_ns) {
-    Worker& worker = *detached.worker;
-    const std::int64_t used = os::cpu_time_ns(worker.thread) - detached.cpu_ns;
-    detached.cpu_ns += used;
-    // Of many that compute each has little time; and one that has computed may sleep by now.
-    detached.computes = os::is_runnable(worker.thread_id.load(std::memory_order_relaxed));
-    if (!detached.computes) {
-        detached.look_pause_ns = std::min(detached.look_pause_ns * 2, k_longest_pause_ns);
-        detached.next_look_ns = now_ns + detached.look_pause_ns;
-        return;
-    }
-    detached.look_pause_ns = tick_ns_;
-    // It may not be stopped here, so the kernel shares the CPUs out: it must not get in the way of short work. Before that it
-    // keeps a short slice, or it would wait long for the CPU it needs to stop itself, or, having only been slow in a system
-    // call, to go on.
-    if (worker.has_refused.exchange(false, std::memory_order_relaxed) && ++detached.refusals == k_patient_refusals)
-        worker.ask_for_slice(k_computing_slice_ns);
-    // As many as there are idle processors disturb nobody.
-    if (used < k_busy_ns || now_ns < detached.next_signal_ns || computing_ <= scheduler_.idle.count()) return;
-    signals.add();
-    signal_worker(worker, preempt_signal(scheduler_.config));
-    detached.next_signal_ns = now_ns + detached.signal_pause_ns;
-    detached.signal_pause_ns = std::min(detached.signal_pause_ns * 2, k_longest_pause_ns);
 }
 
 }  // namespace reeve::sched

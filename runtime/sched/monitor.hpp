@@ -5,22 +5,25 @@
 // are memory. At each tick, for every processor whose holder has been in user code since the last tick:
 //
 //   1  somebody waits who was woken (local or global queue, due timer, completion): the slice ends after a quarter
-//      quantum; only fibers that compute wait: after four quanta; nobody: leave it alone;
+//      quantum; only fibers that compute wait: after five quanta; nobody: leave it alone;
 //   2  a holder whose CPU clock advances is on a CPU: it gets a successor (a spare worker; the thread of a preempted fiber
 //      when only such wait) and a signal, and hands its processor over in the handler, on that CPU, so that never more
 //      threads are busy than there are processors;
 //   3  from a holder that computes and does not answer for a while (all signals blocked, a sanitizer that delays them), and,
 //      whether anybody waits or not, from one that sleeps in the kernel, the processor is taken without being asked and given
 //      to the successor. The thread is detached then;
-//   4  a detached thread whose CPU clock advances is asked to stop by signal (preempt.hpp), again and again with growing
-//      pauses while it refuses; one that sleeps in the kernel is never signalled.
+//   4  detached threads are watched on (detached.hpp).
+//
+// When it looks. A look costs some 15 us, most of it to wake up, and it runs before everybody else: so it looks when a slice
+// that lasts can end or a timer comes due behind it; where processors change fibers faster than that, once a quantum. Calls
+// that block come in crowds: for a while after one was seen it looks as often as it may.
 //
 // A holder is marked overdue a tick before its slice ends: one that calls the runtime gives up there, without any signal.
 //
 // The monitor sleeps for good when nothing has run for some ticks; a worker that wakes up wakes it. It waits for nothing but
 // time: what may block is left to the housekeeper.
 //
-// Callers: wake_if_asleep, poke, note_detached: any thread, signal-safe. The rest: the scheduler.
+// Callers: wake_if_asleep, note_work, poke, note_detached: any thread, signal-safe. The rest: the scheduler.
 #pragma once
 
 #include <atomic>
@@ -30,6 +33,7 @@
 
 #include "runtime/os/futex.hpp"
 #include "runtime/sched/counters.hpp"
+#include "runtime/sched/detached.hpp"
 #include "runtime/sched/processor_word.hpp"
 
 namespace reeve::sched {
@@ -56,7 +60,7 @@ public:
     // A fiber was preempted while a processor was idle: see to it now.
     void poke() { parker_.wake(); }
     // A worker runs user code without a processor from now on. Its own thread; signal-safe.
-    void note_detached(Worker& worker);
+    void note_detached(Worker& worker) { detached_.note(worker); }
 
     Counter ticks;        // times it looked
     Counter taken;        // processors taken
@@ -66,6 +70,7 @@ public:
 private:
     struct Watch {  // what was seen of a processor at the last tick
         std::uint32_t slices = 0;
+        std::int64_t looked_ns = 0;
         std::int64_t since_ns = 0;
         Worker* worker = nullptr;
         std::int64_t cpu_ns = 0;       // of the worker
@@ -73,16 +78,7 @@ private:
         std::int64_t asked_ns = 0;     // since when it has a successor and a signal; 0: not
         std::int64_t next_look_ns = 0;
         bool lasts = false;            // the slice was there at the last look already
-    };
-    struct Detached {
-        Worker* worker;
-        std::int64_t cpu_ns;
-        std::int64_t next_look_ns;
-        std::int64_t look_pause_ns;  // grows while it sleeps
-        std::int64_t next_signal_ns;
-        std::int64_t signal_pause_ns;  // grows while it refuses
-        unsigned refusals = 0;
-        bool computes = true;  // when last looked at
+        bool changes_fast = false;     // no slice since the last look is likely to last
     };
     enum class Waiting { nobody, computing, woken };
     enum class Pace { computes, sleeps, unclear };  // of a thread, between two looks at its CPU clock
@@ -91,6 +87,7 @@ private:
     [[nodiscard]] bool watch_all(std::int64_t now_ns);  // false: nothing runs
     void watch(Processor& processor, Watch& last, std::int64_t now_ns);
     void forget(Watch& last);
+    [[nodiscard]] std::int64_t pause_ns(const Watch& last, std::int64_t now_ns) const;  // until the next look, if nothing else
     static Pace pace_of(Watch& last, Worker& worker, std::int64_t now_ns);
     // 2: the successor and the signal. False: there is nobody who could go on.
     bool ask(Worker& worker, Waiting waiting);
@@ -100,10 +97,6 @@ private:
     // Who gets a processor whose slice is over; off all lists until it was given one or dismissed.
     Worker* find_successor(Waiting waiting);
     void dismiss(Worker& successor);
-    [[nodiscard]] Detached seen_detached(Worker& worker, std::int64_t now_ns) const;
-    void take_in_detached(std::int64_t now_ns);
-    bool watch_detached(std::int64_t now_ns);
-    void look_at(Detached& detached, std::int64_t now_ns);
     [[nodiscard]] Waiting who_waits(const Processor& processor, std::int64_t now_ns) const;
     [[nodiscard]] std::int64_t next_look_ns(std::int64_t now_ns) const;
 
@@ -116,10 +109,8 @@ private:
     std::atomic<bool> is_patient_{false};  // its next look is more than a tick away
     std::atomic<bool> is_stopping_{false};
     std::vector<Watch> watches_;
-    std::atomic<Worker*> newly_detached_{nullptr};
-    std::vector<Detached> detached_;
-    std::size_t next_detached_ = 0;  // where the next looks begin
-    int computing_ = 0;              // detached workers that computed when last looked at
+    Detached detached_;
+    std::int64_t blocked_ns_ = 0;  // when a call that blocks was seen last
     std::int64_t next_trace_ns_ = 0;
     std::int64_t next_refresh_ns_ = 0;  // of the code map
 };

@@ -30,7 +30,7 @@ public:
 
     // False when full.
     [[nodiscard]] bool push(Fiber& fiber) {
-        REEVE_ASSERT(fiber.held_by == nullptr);
+        REEVE_ASSERT(fiber.held_by.load(std::memory_order_relaxed) == nullptr);
         const std::uint32_t head = head_.load(std::memory_order_acquire);
         const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
         if (tail - head >= k_capacity) return false;

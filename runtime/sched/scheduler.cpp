@@ -198,7 +198,7 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
     fiber.has_begun = false;
     fiber.pins = 0;
     fiber.next = nullptr;
-    fiber.held_by = nullptr;
+    fiber.held_by.store(nullptr, std::memory_order_relaxed);
     fiber.exceptions = {};
     fiber.saved_errno = 0;
     fiber.reason = "";
@@ -230,8 +230,8 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
 void Scheduler::start(Fiber& fiber) { make_runnable(fiber); }
 
 void Scheduler::make_runnable(Fiber& fiber) {
-    if (fiber.held_by) [[unlikely]] {
-        fiber.held_by->resume_pinned();
+    if (Worker* keeper = fiber.held_by.load(std::memory_order_relaxed)) [[unlikely]] {
+        keeper->resume_pinned();
         return;
     }
     fiber.phase.store(Phase::runnable, std::memory_order_release);

@@ -1,6 +1,7 @@
 #include "runtime/sched/worker.hpp"
 
 #include <cerrno>
+#include <utility>
 
 #include "runtime/os/held_locks.hpp"
 #include "runtime/os/kernel_schedule.hpp"
@@ -93,7 +94,7 @@ void Worker::hand_over(std::uintptr_t code, Wake wake) {
             scheduler.preempted.push(*held);
             scheduler.monitor->poke();
         } else {
-            successor.store(next, std::memory_order_release);  // the monitor takes it back
+            successor.store(next, std::memory_order_release);  // the monitor dismisses it when it asks next, or forgets the slice
         }
         return;
     }
@@ -136,7 +137,7 @@ void Worker::park_preempted() {
 void Worker::stand_in_line(HeldQueue& queue) {
     is_waiting_.store(true, std::memory_order_relaxed);
     processor_.store(nullptr, std::memory_order_relaxed);
-    current_fiber()->held_by = this;
+    current_fiber()->held_by.store(this, std::memory_order_relaxed);
     queue.push(*current_fiber());
 }
 
@@ -145,7 +146,7 @@ bool Worker::await_processor() {
     while (!processor());
     unsettle();
     if (!try_claim()) return false;
-    current_fiber()->held_by = nullptr;
+    current_fiber()->held_by.store(nullptr, std::memory_order_relaxed);
     current_fiber()->phase.store(Phase::running, std::memory_order_relaxed);
     Processor& mine = *processor();
     mine.is_given.store(false, std::memory_order_relaxed);
@@ -157,17 +158,15 @@ bool Worker::await_processor() {
 void Worker::settle(int home_cpu, Wake wake) {
     const int id = thread_id.load(std::memory_order_relaxed);
     if (id == 0 || home_cpu < 0 || wake == Wake::anywhere) return;
-    is_settled_ = true;
-    os::pin_thread(id, home_cpu, scheduler.cpus);
-    if (wake == Wake::in_my_place && scheduler.config.kernel_hints != KernelHints::none) os::set_batch(id, true);
+    is_pinned_ = is_pinned_ || os::pin_thread(id, home_cpu, scheduler.cpus);
+    is_batch_ = wake == Wake::in_my_place && scheduler.config.kernel_hints != KernelHints::none;
+    if (is_batch_) os::set_batch(id, true);
 }
 
 void Worker::unsettle() {
-    if (!is_settled_) return;
-    is_settled_ = false;
     const int id = thread_id.load(std::memory_order_relaxed);
-    os::pin_thread(id, -1, scheduler.cpus);
-    if (scheduler.config.kernel_hints != KernelHints::none) os::set_batch(id, false);
+    if (std::exchange(is_pinned_, false)) os::unpin_thread(id, scheduler.cpus);
+    if (std::exchange(is_batch_, false)) os::set_batch(id, false);
 }
 
 void Worker::ask_for_slice(std::int64_t slice_ns) {
@@ -228,7 +227,7 @@ Worker& Worker::stay(After after) {
     }
     processor()->counters.parks.add();
     const unsigned entry_depth = depth();
-    self.held_by = this;  // published by leave(): whoever ends the wait wakes this thread
+    self.held_by.store(this, std::memory_order_relaxed);  // published by leave(): whoever ends the wait wakes this thread
     if (!self.state.leave()) {
         if (!give_to(scheduler.take_spare())) processor()->word.leave(ticket_.load(std::memory_order_relaxed));
         depth_.store(0, std::memory_order_relaxed);
@@ -238,7 +237,7 @@ Worker& Worker::stay(After after) {
         if (!try_claim()) attach();
         depth_.store(entry_depth, std::memory_order_relaxed);
     }
-    self.held_by = nullptr;
+    self.held_by.store(nullptr, std::memory_order_relaxed);
     self.phase.store(Phase::running, std::memory_order_relaxed);
     return *this;
 }
@@ -352,16 +351,16 @@ void Worker::main() {
 
 void Worker::schedule() {
     while (Fiber* next = find_work()) {
-        if (!next->held_by) {
+        Worker* other = next->held_by.load(std::memory_order_relaxed);
+        if (!other) {
             run(*next);
             continue;
         }
         Processor& given = *processor();
-        Worker& other = *next->held_by;
         given.counters.turns_given.add();
         is_waiting_.store(true, std::memory_order_relaxed);
         processor_.store(nullptr, std::memory_order_relaxed);
-        other.give(given, given.word.renew(), Wake::in_my_place);
+        other->give(given, given.word.renew(), Wake::in_my_place);
         return;
     }
 }

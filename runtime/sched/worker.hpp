@@ -160,7 +160,8 @@ private:
     std::atomic<Processor*> processor_{nullptr};
     std::atomic<ProcessorWord::Ticket> ticket_{0};
     std::atomic<unsigned> depth_{1};               // scheduler and start-up code is in the runtime
-    bool is_settled_ = false;
+    bool is_pinned_ = false;                       // by settle(), until unsettle()
+    bool is_batch_ = false;
     std::atomic<std::int64_t> slice_ns_{0};        // asked for last
     std::atomic<bool> is_waiting_{true};           // for a processor, in attach(), the handler or the spare list
     bool is_searching_ = false;

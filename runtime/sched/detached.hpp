@@ -1,0 +1,62 @@
+// Detached: the workers that run user code without a processor, watched by the monitor.
+//
+// A thread that lost its processor and sleeps in the kernel is left alone and never signalled: a call that sleeps would end
+// early. One that computes is asked to stop by signal (preempt.hpp), again and again with growing pauses while it is found
+// where it must not be stopped; as many as there are idle processors disturb nobody and go on.
+//
+// Announcing. `Worker::is_watched` is set by whoever announces the worker, and cleared by the monitor when it finds it attached
+// again; who detaches and finds it set was either seen by the monitor's second look, or is announced by it.
+//
+// Callers: note, any thread, signal-safe; the rest the monitor.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "runtime/sched/counters.hpp"
+
+namespace reeve::sched {
+
+class Scheduler;
+class Worker;
+
+class Detached {
+public:
+    // `signals` counts those that are sent.
+    Detached(Scheduler& scheduler, std::int64_t tick_ns, Counter& signals)
+        : scheduler_(scheduler), tick_ns_(tick_ns), signals_(signals) {}
+
+    // A worker runs user code without a processor from now on.
+    void note(Worker& worker);
+
+    [[nodiscard]] bool watch(std::int64_t now_ns);  // true: one of them computes
+    [[nodiscard]] bool is_empty() const { return all_.empty(); }
+
+private:
+    struct One {
+        Worker* worker;
+        std::int64_t cpu_ns;
+        std::int64_t next_look_ns;
+        std::int64_t look_pause_ns;  // grows while it sleeps
+        std::int64_t next_signal_ns;
+        std::int64_t signal_pause_ns;  // grows while it refuses
+        unsigned refusals = 0;
+        bool computes = true;  // when last looked at
+    };
+
+    [[nodiscard]] One seen(Worker& worker, std::int64_t now_ns) const;
+    [[nodiscard]] bool has_attached(One& one, std::int64_t now_ns) const;
+    void look_at(One& one, std::int64_t now_ns);
+
+    Scheduler& scheduler_;
+    const std::int64_t tick_ns_;
+    Counter& signals_;
+    std::atomic<Worker*> noted_{nullptr};
+    std::vector<One> all_;
+    std::size_t next_ = 0;  // where the next looks begin
+    int computing_ = 0;     // of them, when last looked at
+};
+
+}  // namespace reeve::sched
