@@ -65,7 +65,8 @@ public:
     void cancel();
     [[nodiscard]] bool is_done();
     void release() {
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+        // The last one needs no locked instruction to know it.
+        if (references_.load(std::memory_order_acquire) == 1 || references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
     }
 
     std::exception_ptr error;

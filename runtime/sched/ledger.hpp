@@ -114,7 +114,7 @@ private:
 
 // Detachment: since when a thread has been without a processor, and why.
 //
-// begin() may find itself belated: whoever takes a processor says so before the compare-exchange that decides, so a thread
+// begin() may find itself belated: whoever takes a processor says so before it is decided, so a thread
 // that kept its processor may carry a beginning. Whoever gives a processor away in its own name clears it first.
 class Detachment {
 public:

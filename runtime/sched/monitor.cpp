@@ -259,13 +259,12 @@ bool Monitor::ask(Worker& worker, Waiting waiting) {
 }
 
 bool Monitor::take(Processor& processor, std::uint64_t seen, Worker& successor) {
-    const ProcessorWord::Ticket ticket = processor.word.take(seen);
-    if (ticket == 0) {
+    if (!processor.word.take(seen)) {
         dismiss(successor);
         return false;
     }
     taken.add();
-    successor.give(processor, ticket, Wake::at_home);
+    successor.give(processor, nullptr, Wake::at_home);
     return true;
 }
 

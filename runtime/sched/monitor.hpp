@@ -1,6 +1,6 @@
 // Monitor: the watching OS thread. It ends slices that are too long, when somebody waits.
 //
-// Idea. Go's sysmon, with two differences: it can take the processor itself, by compare-exchange, whatever the thread is
+// Idea. Go's sysmon, with two differences: it can take the processor itself, from memory, whatever the thread is
 // doing (computing, blocked in the kernel, in a page fault), and it looks into the processors' rings, whose completions
 // are memory. At each tick, for every processor whose holder has been in user code since the last tick:
 //

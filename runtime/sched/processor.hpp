@@ -24,7 +24,8 @@ struct Operation;
 class Worker;
 
 struct alignas(64) Processor {
-    explicit Processor(unsigned number_, unsigned ring_entries) : number(number_), ring(ring_entries) {}
+    Processor(unsigned number_, bool is_only_one, unsigned ring_entries)
+        : number(number_), queue(!is_only_one), ring(ring_entries) {}
 
     const unsigned number;
     int home_cpu = -1;  // where its workers are kept while fibers that compute take turns; -1: nowhere

@@ -28,6 +28,9 @@ class RunQueue {
 public:
     static constexpr std::uint32_t k_capacity = 256;
 
+    // `has_thieves`: steal_into() is called. Without, taking needs no compare-exchange.
+    explicit RunQueue(bool has_thieves = true) : has_thieves_(has_thieves) {}
+
     // False when full.
     [[nodiscard]] bool push(Fiber& fiber) {
         REEVE_ASSERT(fiber.held_by.load(std::memory_order_relaxed) == nullptr);
@@ -44,6 +47,10 @@ public:
         for (;;) {
             if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
             Fiber* fiber = slot(head).load(std::memory_order_relaxed);
+            if (!has_thieves_) {
+                head_.store(head + 1, std::memory_order_release);
+                return fiber;
+            }
             if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire))
                 return fiber;
         }
@@ -84,6 +91,7 @@ private:
 
     alignas(64) std::atomic<std::uint32_t> head_{0};
     alignas(64) std::atomic<std::uint32_t> tail_{0};
+    const bool has_thieves_;
     std::array<std::atomic<Fiber*>, k_capacity> slots_{};
 };
 

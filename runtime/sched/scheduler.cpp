@@ -63,7 +63,7 @@ Scheduler::Scheduler(const Config& given)
     if (config.io == Io::epoll) fatal("Config::io = epoll: this build has the io_uring engine only");
     const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
     for (unsigned i = 0; i < count; ++i) {
-        processors.push_back(std::make_unique<Processor>(i, config.ring_entries));
+        processors.push_back(std::make_unique<Processor>(i, count == 1, config.ring_entries));
         // Making stacks waits for the process's memory map, which user code may keep busy later.
         Processor& made = *processors.back();
         made.stack_count = static_cast<unsigned>(stacks.take(made.stacks, Processor::k_cached_stacks));
@@ -71,6 +71,7 @@ Scheduler::Scheduler(const Config& given)
     // Only a runtime that is meant to fill all CPUs has one for each processor; others leave the choice to the kernel.
     if (!cpus.empty() && count == cpus.size())
         for (unsigned i = 0; i < count; ++i) processors[i]->home_cpu = cpus[i];
+    enable_light_barriers();
     monitor = std::make_unique<Monitor>(*this);
     install_preemption(config);
     Scheduler* none = nullptr;
@@ -80,7 +81,7 @@ Scheduler::Scheduler(const Config& given)
     for (auto& processor : processors) {
         Worker* worker = start_worker();
         if (!worker) fatal("cannot start worker threads: check `ulimit -u` and the control group's pids.max");
-        worker->give(*processor, processor->word.renew(), Wake::anywhere);
+        worker->give(*processor, nullptr, Wake::anywhere);
     }
     refill_spares();
     housekeeper.start();

@@ -34,7 +34,7 @@ constexpr std::int64_t k_held_quarters = 2;
 
 inline bool Worker::try_claim() {
     Processor* mine = processor();
-    return mine && mine->word.enter(ticket_.load(std::memory_order_relaxed));
+    return mine && mine->word.enter(claim_);
 }
 
 void Worker::enter() {
@@ -49,7 +49,7 @@ void Worker::enter() {
 void Worker::leave() {
     const unsigned depth = depth_.load(std::memory_order_relaxed);
     if (depth == 1) {
-        processor()->word.leave(ticket_.load(std::memory_order_relaxed));
+        processor()->word.leave(claim_);
         std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
     }
     depth_.store(depth - 1, std::memory_order_relaxed);
@@ -69,7 +69,7 @@ void Worker::leave_or_yield() {
 bool Worker::is_detached() const {
     if (is_waiting_.load(std::memory_order_acquire)) return false;
     Processor* last = processor();
-    return !last || !last->word.is_held_by(ticket_.load(std::memory_order_relaxed));
+    return !last || !last->word.is_held_by(claim_);
 }
 
 // The caller's processor is gone: stand in line, with the fiber, and sleep.
@@ -101,9 +101,8 @@ void Worker::hand_over(std::uintptr_t code, Wake wake) {
     Processor& given = *processor();
     const std::int64_t slice_ns = given.overdue_slice_ns();
     detachment.clear();
-    const ProcessorWord::Ticket ticket = given.word.renew();
-    // From here on this worker's own ticket is void: it is detached, which the handler may now change to waiting.
-    next->give(given, ticket, wake);
+    // From here on this worker is detached, which the handler may now change to waiting.
+    next->give(given, &claim_, wake);
     scheduler.ledger.handed_over(code, slice_ns);
 }
 
@@ -131,7 +130,7 @@ void Worker::park_preempted() {
     const std::int64_t now = now_ns();
     scheduler.ledger.parked(current_fiber()->interrupted_at[0], now - parked_ns);
     processor()->slice_began_ns.store(now, std::memory_order_relaxed);
-    processor()->word.leave(ticket_.load(std::memory_order_relaxed));
+    processor()->word.leave(claim_);
 }
 
 void Worker::stand_in_line(HeldQueue& queue) {
@@ -175,14 +174,13 @@ void Worker::ask_for_slice(std::int64_t slice_ns) {
         os::ask_for_slice(thread_id.load(std::memory_order_relaxed), slice_ns);
 }
 
-void Worker::give(Processor& processor, ProcessorWord::Ticket ticket, Wake wake) {
+void Worker::give(Processor& processor, Claim* giver, Wake wake) {
     settle(processor.home_cpu, wake);
     processor.worker.store(this, std::memory_order_relaxed);
-    ticket_.store(ticket, std::memory_order_relaxed);
     processor_.store(&processor, std::memory_order_relaxed);
     is_waiting_.store(false, std::memory_order_release);
     processor.is_given.store(true, std::memory_order_relaxed);
-    processor.word.leave(ticket);
+    processor.word.give(giver, claim_);
     parker_.wake();
 }
 
@@ -191,7 +189,7 @@ bool Worker::give_to(Worker* spare) {
     detachment.clear();
     Processor& given = *processor();
     processor_.store(nullptr, std::memory_order_relaxed);
-    spare->give(given, given.word.renew(), Wake::anywhere);
+    spare->give(given, &claim_, Wake::anywhere);
     return true;
 }
 
@@ -229,7 +227,7 @@ Worker& Worker::stay(After after) {
     const unsigned entry_depth = depth();
     self.held_by.store(this, std::memory_order_relaxed);  // published by leave(): whoever ends the wait wakes this thread
     if (!self.state.leave()) {
-        if (!give_to(scheduler.take_spare())) processor()->word.leave(ticket_.load(std::memory_order_relaxed));
+        if (!give_to(scheduler.take_spare())) processor()->word.leave(claim_);
         depth_.store(0, std::memory_order_relaxed);
         pinned_.park();
         depth_.store(1, std::memory_order_relaxed);
@@ -360,7 +358,7 @@ void Worker::schedule() {
         given.counters.turns_given.add();
         is_waiting_.store(true, std::memory_order_relaxed);
         processor_.store(nullptr, std::memory_order_relaxed);
-        other->give(given, given.word.renew(), Wake::in_my_place);
+        other->give(given, &claim_, Wake::in_my_place);
         return;
     }
 }

@@ -94,7 +94,8 @@ public:
     // --- the scheduler's side
     // Hands a processor to this worker, which waits for one. The caller held it; in the runtime, any worker or thread.
     // Signal-safe. From here on the processor may be taken from it again, until it has got a CPU and claimed it.
-    void give(Processor& processor, ProcessorWord::Ticket ticket, Wake wake);
+    // `giver`: the holder's claim, or null when nobody held it.
+    void give(Processor& processor, Claim* giver, Wake wake);
 
     // Asks the kernel for slices of this length, where hints are allowed. Any thread; signal-safe.
     void ask_for_slice(std::int64_t slice_ns);
@@ -158,7 +159,7 @@ private:
     void load(Fiber& fiber);
 
     std::atomic<Processor*> processor_{nullptr};
-    std::atomic<ProcessorWord::Ticket> ticket_{0};
+    Claim claim_;                                  // on the processor
     std::atomic<unsigned> depth_{1};               // scheduler and start-up code is in the runtime
     bool is_pinned_ = false;                       // by settle(), until unsettle()
     bool is_batch_ = false;

@@ -113,6 +113,11 @@ public:
         was_switched_to_ = false;
     }
 
+    void pause() {
+        const std::size_t accesses = order_.size();
+        block_until([this, accesses] { return order_.size() != accesses; });
+    }
+
     [[noreturn]] void fail(const std::string& what) {
         note(what);
         context::jump(threads_[current_]->side, main_, this);
@@ -238,6 +243,8 @@ Explored explore(Bound bound, const std::function<void(Execution&)>& body) { ret
 void access() {
     if (s_running) s_running->access();
 }
+
+void pause() { s_running->pause(); }
 
 void block_until(const std::function<bool()>& condition) { s_running->block_until(condition); }
 

@@ -21,7 +21,7 @@
 // Under ThreadSanitizer only the first 2000 orders are tried, under AddressSanitizer the first 20,000.
 //
 // Callers: explore(): a test's own OS thread. The body must do the same each time but for what the order changes, and may not
-// throw. access(), block_until(), fail(), current(): a model thread.
+// throw. access(), pause(), block_until(), fail(), current(): a model thread.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +64,8 @@ Explored explore(Bound bound, const std::function<void(Execution&)>& body);
 
 // The decision point; without effect when no model thread runs.
 void access();
+// A turn of a loop that spins: goes on once another thread has done something.
+void pause();
 // Goes on once the condition holds, as a thread that sleeps until it is woken. The condition only looks.
 void block_until(const std::function<bool()>& condition);
 // Ends the execution.

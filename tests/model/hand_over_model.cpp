@@ -12,6 +12,7 @@
 using reeve::model::block_until;
 using reeve::model::Execution;
 using reeve::model::explore;
+using reeve_model::sched::Claim;
 using reeve_model::sched::Fiber;
 using reeve_model::sched::HeldQueue;
 using reeve_model::sched::ProcessorWord;
@@ -33,7 +34,7 @@ struct Worker {
     void attach();
     void hand_over();
     void park_preempted();
-    void give(ProcessorWord::Ticket given);
+    void give(Claim* giver);
     void stand_in_line(HeldQueue& queue);
     [[nodiscard]] bool await_processor();
     [[nodiscard]] bool try_claim();
@@ -42,7 +43,7 @@ struct Worker {
     Machine& machine;
     Fiber fiber{};                             // which fiber is which: by address
     std::TracedAtomic<bool> has_processor{false};
-    std::TracedAtomic<ProcessorWord::Ticket> ticket{0};
+    Claim claim;
     std::TracedAtomic<unsigned> depth{0};
     std::TracedAtomic<bool> is_waiting{false};
     std::TracedAtomic<Worker*> successor{nullptr};
@@ -72,17 +73,17 @@ struct Machine {
     [[nodiscard]] Worker* take_spare() { return std::exchange(spare_is_free, false) ? &spare : nullptr; }
 };
 
-bool Worker::try_claim() { return has_processor.load() && machine.word.enter(ticket.load()); }
+bool Worker::try_claim() { return has_processor.load() && machine.word.enter(claim); }
 
 void Worker::leave() {
     const unsigned before = depth.load();
-    if (before == 1) machine.word.leave(ticket.load());
+    if (before == 1) machine.word.leave(claim);
     depth.store(before - 1);
 }
 
 bool Worker::is_detached() {
     if (is_waiting.load()) return false;
-    return !has_processor.load() || !machine.word.is_held_by(ticket.load());
+    return !has_processor.load() || !machine.word.is_held_by(claim);
 }
 
 void Worker::on_signal() {
@@ -99,14 +100,14 @@ void Worker::hand_over() {
         return;
     }
     machine.use();
-    next->give(machine.word.renew());
+    next->give(&claim);
 }
 
 void Worker::park_preempted() {
     do stand_in_line(machine.preempted);
     while (!await_processor());
     machine.use();
-    machine.word.leave(ticket.load());
+    machine.word.leave(claim);
 }
 
 void Worker::attach() {
@@ -130,13 +131,12 @@ bool Worker::await_processor() {
     return true;
 }
 
-void Worker::give(ProcessorWord::Ticket given) {
+void Worker::give(Claim* giver) {
     machine.holder.store(this);
-    ticket.store(given);
     has_processor.store(true);
     is_waiting.store(false);
     machine.is_given.store(true);
-    machine.word.leave(given);
+    machine.word.give(giver, claim);
     token.store(true);
 }
 
@@ -157,15 +157,15 @@ void run_spare(Machine& machine, const bool& is_over) {
         if (held != &machine.first.fiber) reeve::model::fail("a fiber that nobody held");
         self.is_waiting.store(true);
         self.has_processor.store(false);
-        machine.first.give(machine.word.renew());
+        machine.first.give(&self.claim);
         machine.put_spare();
     }
 }
 
 // The monitor's turns. It knows the spare has no fiber, and takes a processor that was given only from who has one.
-void take(Machine& machine, std::uint64_t seen, Worker& next) {
-    if (const auto ticket = machine.word.take(seen))
-        next.give(ticket);
+void take(Machine& machine, ProcessorWord::Seen seen, Worker& next) {
+    if (machine.word.take(seen))
+        next.give(nullptr);
     else
         machine.put_spare();
 }
@@ -184,7 +184,7 @@ void watch_given(Machine& machine) {
 }
 
 void start(Machine& machine) {
-    machine.first.give(machine.word.renew());
+    machine.first.give(nullptr);
     machine.first.token.exchange(false);
     machine.is_given.store(false);
     machine.spare.depth.store(1);
@@ -224,7 +224,7 @@ void hand_over_in_every_order(unsigned switches) {
         const bool spare_holds = machine.holder.peek() == &machine.spare;
         execution.expect(machine.spare_is_free != spare_holds, "the spare is lost, or used and free");
         execution.expect(machine.first.depth.peek() == 0, "the depth is wrong");
-        execution.expect(machine.word.is_held_by(machine.holder.peek()->ticket.peek()), "nobody holds the processor");
+        execution.expect(machine.word.is_held_by(machine.holder.peek()->claim), "nobody holds the processor");
         execution.expect(machine.returning.is_empty() && machine.preempted.is_empty(), "somebody still stands in line");
     });
     CHECK(explored.failure == "");

@@ -4,8 +4,8 @@
 // classes, which share nothing with those of the runtime library that the test program also links. Asserts are on. A file
 // that includes this must include no header of the runtime itself.
 //
-// What the headers declare and leave to their .cpp is defined here as far as models need it: a spin lock waits through the
-// explorer, a failed check ends the execution.
+// What the headers declare and leave to their .cpp is defined here as far as models need it: whoever spins waits through the
+// explorer, a barrier does nothing, for every access is seen by all at once, and a failed check ends the execution.
 #pragma once
 
 #include <algorithm>
@@ -88,8 +88,12 @@ private:
 
 #pragma push_macro("NDEBUG")
 #undef NDEBUG
+#pragma push_macro("__builtin_ia32_pause")
 #define reeve reeve_model
 #define atomic TracedAtomic
+#define __builtin_ia32_pause ::traced_pause
+
+inline void traced_pause();
 
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/fiber_state.hpp"
@@ -99,9 +103,14 @@ private:
 
 #undef atomic
 #undef reeve
+#pragma pop_macro("__builtin_ia32_pause")
 #pragma pop_macro("NDEBUG")
 
+inline void traced_pause() { reeve::model::pause(); }
+
 namespace reeve_model {
+
+inline void heavy_barrier() {}
 
 inline void SpinLock::lock_slowly() {
     do reeve::model::block_until([this] { return !locked_.peek(); });

@@ -212,7 +212,7 @@ int settle() {
         STEP_CHECK(worker->depth() == 1 && !worker->is_detached());
         STEP_CHECK(worker->processor() == &processor && processor.worker.load() == worker);
         STEP_CHECK(!ProcessorWord::is_user(processor.word.load()));
-        STEP_CHECK(worker->current_fiber() && !worker->current_fiber()->held_by);
+        STEP_CHECK(worker->current_fiber() && worker->current_fiber()->held_by.load() == nullptr);
         STEP_CHECK(s_inside.load() == 0);
     }
     // Asleep, not in line: a stopped fiber would wait for half a quantum behind one that is always runnable.
@@ -289,14 +289,14 @@ private:
 
     std::uint64_t take(Worker& target, Worker* successor) {
         if (!successor) return 0;
-        const std::uint64_t seen = processor().word.load();
-        const ProcessorWord::Ticket ticket = processor().worker.load() == &target ? processor().word.take(seen) : 0;
-        if (ticket == 0) {
+        const ProcessorWord::Seen seen = processor().word.load();
+        const bool is_taken = processor().worker.load() == &target && processor().word.take(seen);
+        if (!is_taken) {
             successor_ = successor;
             return 0;
         }
         const bool ran_witness = std::strcmp(target.current_fiber()->name, k_witness) == 0;
-        successor->give(processor(), ticket, reeve::sched::Wake::at_home);
+        successor->give(processor(), nullptr, reeve::sched::Wake::at_home);
         Scheduler::active()->monitor->note_detached(target);
         return ran_witness ? 2 : 1;
     }
