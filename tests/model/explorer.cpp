@@ -1,5 +1,6 @@
 #include "tests/model/explorer.hpp"
 
+#include <array>
 #include <cstdlib>
 #include <vector>
 
@@ -9,6 +10,7 @@ namespace reeve::model {
 namespace {
 
 constexpr std::size_t k_stack_bytes = 128 * 1024;
+constexpr std::size_t k_threads_max = 8;
 
 // Each stack costs ThreadSanitizer a thread of its own, and there is one thread only: nothing for it to see.
 #ifdef __SANITIZE_THREAD__
@@ -20,6 +22,20 @@ constexpr std::uint64_t k_enough = ~std::uint64_t{0};
 #endif
 
 Explorer* s_running = nullptr;  // while model threads run
+
+// Threads by number. Nothing here may own memory: a model thread's stack is left for good at its end or when the execution
+// fails, and what lies on it is not destroyed.
+class Threads {
+public:
+    void add(unsigned thread) { numbers_[count_++] = thread; }
+    [[nodiscard]] bool empty() const { return count_ == 0; }
+    [[nodiscard]] std::size_t size() const { return count_; }
+    unsigned operator[](std::size_t index) const { return numbers_[index]; }
+
+private:
+    std::array<unsigned, k_threads_max> numbers_;
+    std::size_t count_ = 0;
+};
 
 }  // namespace
 
@@ -43,6 +59,7 @@ public:
 
     unsigned add(std::function<void()> body, std::function<void()> handler) {
         const std::size_t number = threads_.size();
+        if (number == k_threads_max) std::abort();
         if (stacks_.size() == number) stacks_.push_back(std::make_unique<std::byte[]>(k_stack_bytes));
         auto thread = std::make_unique<Thread>();
         thread->body = std::move(body);
@@ -65,7 +82,7 @@ public:
     bool run_threads() {
         context::adopt_thread(main_);
         s_running = this;
-        const std::vector<unsigned> first = others_ready(k_nobody);
+        const Threads first = others_ready(k_nobody);
         current_ = first[choose(first.size())];
         context::jump(main_, threads_[current_]->side, this);
         s_running = nullptr;
@@ -77,7 +94,7 @@ public:
         if (is_looking_) return;
         for (;;) {
             Thread& self = *threads_[current_];
-            std::vector<unsigned> others;
+            Threads others;
             if (switches_ != 0 && !was_switched_to_) others = others_ready(current_);
             const bool may_signal = has_signal(self);
             const std::size_t chosen = choose(1 + may_signal + others.size());
@@ -97,7 +114,7 @@ public:
     void block_until(const std::function<bool()>& condition) {
         Thread& self = *threads_[current_];
         while (!holds(condition)) {
-            std::vector<unsigned> others = others_ready(current_);
+            Threads others = others_ready(current_);
             const bool may_signal = has_signal(self);
             if (others.empty() && !may_signal) fail("all wait");
             const std::size_t chosen = choose(may_signal + others.size());
@@ -118,14 +135,14 @@ public:
         block_until([this, accesses] { return order_.size() != accesses; });
     }
 
-    [[noreturn]] void fail(const std::string& what) {
+    [[noreturn]] void fail(const char* what) {
         note(what);
         context::jump(threads_[current_]->side, main_, this);
         std::abort();
     }
 
-    void note(const std::string& what) {
-        if (explored_.failure.empty()) explored_.failure = what + "; order of accesses: " + order_;
+    void note(const char* what) {
+        if (explored_.failure.empty()) explored_.failure = std::string(what) + "; order of accesses: " + order_;
     }
 
     [[nodiscard]] unsigned current() const { return current_; }
@@ -166,12 +183,12 @@ private:
         return result;
     }
 
-    [[nodiscard]] std::vector<unsigned> others_ready(unsigned but) {
-        std::vector<unsigned> ready;
+    [[nodiscard]] Threads others_ready(unsigned but) {
+        Threads ready;
         for (unsigned i = 0; i < threads_.size(); ++i) {
             const Thread& thread = *threads_[i];
             const bool can_run = !thread.has_ended && (!thread.waits_for || has_signal(thread) || holds(*thread.waits_for));
-            if (i != but && can_run) ready.push_back(i);
+            if (i != but && can_run) ready.add(i);
         }
         return ready;
     }
@@ -202,7 +219,7 @@ private:
 
     // The current thread has ended.
     void leave() {
-        const std::vector<unsigned> others = others_ready(current_);
+        const Threads others = others_ready(current_);
         if (!others.empty()) {
             switch_to(others[choose(others.size())]);
             return;
@@ -248,7 +265,7 @@ void pause() { s_running->pause(); }
 
 void block_until(const std::function<bool()>& condition) { s_running->block_until(condition); }
 
-void fail(const std::string& what) {
+void fail(const char* what) {
     if (!s_running) std::abort();
     s_running->fail(what);
 }

@@ -21,7 +21,8 @@
 // Under ThreadSanitizer only the first 2000 orders are tried, under AddressSanitizer the first 20,000.
 //
 // Callers: explore(): a test's own OS thread. The body must do the same each time but for what the order changes, and may not
-// throw. access(), pause(), block_until(), fail(), current(): a model thread.
+// throw. Its threads' locals are not destroyed when an execution fails: none of them may own memory. access(), pause(),
+// block_until(), fail(), current(): a model thread.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +70,7 @@ void pause();
 // Goes on once the condition holds, as a thread that sleeps until it is woken. The condition only looks.
 void block_until(const std::function<bool()>& condition);
 // Ends the execution.
-[[noreturn]] void fail(const std::string& what);
+[[noreturn]] void fail(const char* what);
 [[nodiscard]] unsigned current();
 
 }  // namespace reeve::model
