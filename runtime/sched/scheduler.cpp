@@ -214,7 +214,8 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
             processor->last_fiber_id = processor->next_fiber_id + k_id_block;
         }
         fiber.id = processor->next_fiber_id++;
-        fiber.since_ns = processor->now_ns;
+        // The processor's clock may be older than the shortage.
+        fiber.since_ns = is_short_of_threads() ? now_ns() : processor->now_ns;
         processor->counters.fibers_started.add();
     } else {
         fiber.id = outside_id_.fetch_add(1, std::memory_order_relaxed);
@@ -296,14 +297,15 @@ void Scheduler::note_free_threads() {
 bool Scheduler::postpones(Fiber& fiber) {
     if (!is_short_of_threads() || fiber.has_begun) return false;
     const bool is_new = fiber.since_ns > short_since_ns_.load(std::memory_order_relaxed);
-    if (is_new && free_threads() > processors.size()) return false;
-    backlog_.push(fiber);
+    if (is_new && starts_new(0)) return false;
+    (is_new ? new_backlog_ : backlog_).push(fiber);
     return true;
 }
 
 Fiber* Scheduler::pop_global() {
     Fiber* found = global.pop();
     while (found && postpones(*found)) found = global.pop();
+    if (!found && !new_backlog_.is_empty() && starts_new(0)) found = new_backlog_.pop();
     if (!found && !is_short_of_threads()) found = backlog_.pop();
     return found;
 }
@@ -360,11 +362,14 @@ Worker* Scheduler::start_worker() {
 }
 
 void Scheduler::put_spare(Worker& worker) {
-    SpinGuard guard(spares_lock_);
-    worker.next_spare = spares_;
-    spares_ = &worker;
-    spare_count_.fetch_add(1, std::memory_order_relaxed);
-    note_free_threads();
+    {
+        SpinGuard guard(spares_lock_);
+        worker.next_spare = spares_;
+        spares_ = &worker;
+        spare_count_.fetch_add(1, std::memory_order_relaxed);
+        note_free_threads();
+    }
+    if (has_backlog_to_start()) notify_work();  // whoever got this worker's processor may sleep by now
 }
 
 }  // namespace reeve::sched

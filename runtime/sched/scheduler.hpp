@@ -67,12 +67,16 @@ public:
 
     // Only the reserve of threads is left. Every fiber that is started and then computes keeps a thread, so those that were
     // made before the shortage wait for its end, in the backlog; what is made now may be short, and starts, down to one free
-    // thread per processor. These last ones run what has begun already and was woken.
+    // thread per processor. These last ones run what has begun already and was woken. What is new and came while only they were
+    // free waits in a backlog of its own, for the next thread.
     [[nodiscard]] bool is_short_of_threads() const { return is_short_.load(std::memory_order_relaxed); }
-    // A worker in the runtime. True: `fiber` went to the backlog.
+    // A worker in the runtime. True: `fiber` went to a backlog.
     bool postpones(Fiber& fiber);
-    Fiber* pop_global();  // the next of the global queue, or of the backlog
-    [[nodiscard]] bool has_backlog_to_start() const { return !is_short_of_threads() && !backlog_.is_empty(); }
+    Fiber* pop_global();  // the next of the global queue, or of a backlog
+    // `threads`: those that are no longer free once somebody looks at it.
+    [[nodiscard]] bool has_backlog_to_start(unsigned threads = 0) const {
+        return (!new_backlog_.is_empty() && starts_new(threads)) || (!is_short_of_threads() && !backlog_.is_empty());
+    }
 
     [[nodiscard]] bool is_stopping() const { return is_stopping_.load(std::memory_order_acquire); }
     [[nodiscard]] std::uint64_t live_fibers() const;
@@ -112,6 +116,9 @@ public:
 private:
     [[nodiscard]] unsigned free_threads() const;
     void note_free_threads();
+    [[nodiscard]] bool starts_new(unsigned threads) const {
+        return !is_short_of_threads() || free_threads() > processors.size() + threads;
+    }
     Worker* pop_spare();     // from the list, or null
     Worker* start_worker();  // a new thread, or null
     context::StackPool& pool_of(std::size_t stack_bytes);
@@ -135,6 +142,7 @@ private:
     std::atomic<bool> is_short_{false};
     std::atomic<std::int64_t> short_since_ns_{0};
     GlobalQueue backlog_;
+    GlobalQueue new_backlog_;
 
     std::atomic<bool> is_stopping_{false};
     std::atomic<std::uint64_t> started_outside_{0};  // fibers started by plain threads
