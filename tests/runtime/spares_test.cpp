@@ -21,6 +21,15 @@ unsigned count_begun(const std::vector<std::unique_ptr<Hog>>& hogs) {
     return begun;
 }
 
+// The first that begin keep their workers from beginning more: all are made before there is a shortage. The others do not call
+// the runtime here: they might yield, and who has begun is not held back.
+void wait_for_the_rest(const std::atomic<bool>& all_are_made) {
+    if (all_are_made) return;
+    const reeve::NoPreempt guard;
+    while (!all_are_made) {
+    }
+}
+
 // Until no more of them begin: only what is made after that is behind the shortage.
 void wait_until_still(const std::function<unsigned()>& begun) {
     unsigned last = 0;
@@ -34,6 +43,7 @@ void wait_until_still(const std::function<unsigned()>& begun) {
 
 void survive_hogs(unsigned count, unsigned cap) {
     std::atomic<bool> stop{false};
+    std::atomic<bool> all_are_made{false};
     std::vector<std::unique_ptr<Hog>> hogs;
     reeve::WaitGroup ended;
     const auto start_all = [&] {
@@ -41,11 +51,13 @@ void survive_hogs(unsigned count, unsigned cap) {
         for (unsigned i = 0; i < count; ++i) {
             hogs.push_back(std::make_unique<Hog>());
             ended.add();
-            reeve::go({.name = "hog", .stack_bytes = 32 * 1024}, [&stop, &ended, &hog = *hogs.back()] {
+            reeve::go({.name = "hog", .stack_bytes = 32 * 1024}, [&stop, &all_are_made, &ended, &hog = *hogs.back()] {
+                wait_for_the_rest(all_are_made);
                 while (!stop.load(std::memory_order_relaxed)) hog.rounds.store(hog.rounds.load() + 1);
                 ended.done();
             });
         }
+        all_are_made = true;
     };
     start_all();
     // As many begin as threads allow; none of the last few threads is used up by those that were there before.
@@ -93,15 +105,18 @@ TEST_CASE("spares: blocking calls without end do not use up the threads that run
     reeve::test::run_everywhere(
         [] {
             std::atomic<bool> let_go{false};
+            std::atomic<bool> all_are_made{false};
             std::atomic<unsigned> begun{0};
             std::vector<reeve::Join<void>> blocked;
             const auto start_all = [&] {
                 const reeve::NoPreempt at_once;
                 for (int i = 0; i < 40; ++i)
                     blocked.push_back(reeve::spawn([&] {
+                        wait_for_the_rest(all_are_made);
                         ++begun;
                         reeve::blocking([&] { let_go.wait(false); });
                     }));
+                all_are_made = true;
             };
             start_all();
             wait_until_still([&] { return begun.load(); });
