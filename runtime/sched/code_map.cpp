@@ -14,14 +14,17 @@ namespace reeve::sched::code_map {
 namespace {
 
 struct Range {
-    std::uintptr_t begin;
-    std::uintptr_t end;
-    Kind kind;
+    std::atomic<std::uintptr_t> begin;
+    std::atomic<std::uintptr_t> end;
+    std::atomic<Kind> kind;
 };
 
+// There are two, and the older one is written anew. Who reads it and was held up since it was the newest notices by `version`,
+// which is odd meanwhile: all that follows is stored with release and loaded with acquire, so who sees any of it sees that.
 struct Map {
+    std::atomic<std::uint32_t> version;
     std::array<Range, 1024> ranges;  // ascending; what does not fit is unknown code
-    std::size_t count;
+    std::atomic<std::size_t> count;
 };
 
 Map s_maps[2];
@@ -86,10 +89,14 @@ bool for_each_line(Visitor visit) {
 Kind kind_of(std::uintptr_t address) {
     const Map* map = s_newest.load(std::memory_order_acquire);
     if (!map) return Kind::unknown;
+    const std::uint32_t version = map->version.load(std::memory_order_acquire);
     const Range* first = map->ranges.data();
-    const Range* last = first + map->count;
-    const Range* found = std::partition_point(first, last, [=](const Range& range) { return range.end <= address; });
-    return found != last && found->begin <= address ? found->kind : Kind::unknown;
+    const Range* last = first + map->count.load(std::memory_order_acquire);
+    const Range* found = std::partition_point(
+        first, last, [=](const Range& range) { return range.end.load(std::memory_order_acquire) <= address; });
+    if (found == last || found->begin.load(std::memory_order_acquire) > address) return Kind::unknown;
+    const Kind kind = found->kind.load(std::memory_order_acquire);
+    return version % 2 == 0 && map->version.load(std::memory_order_relaxed) == version ? kind : Kind::unknown;
 }
 
 void refresh() {
@@ -102,12 +109,19 @@ void refresh() {
             program[line.path.copy(program, line.path.size())] = '\0';
     });
     Map& next = s_newest.load(std::memory_order_acquire) == &s_maps[0] ? s_maps[1] : s_maps[0];
-    next.count = 0;
+    const std::uint32_t version = next.version.load(std::memory_order_relaxed);
+    next.version.store(version + 1, std::memory_order_relaxed);
+    std::size_t count = 0;
     const bool is_read = for_each_line([&](const Line& line) {
-        if (!line.is_executable || next.count == next.ranges.size()) return;
+        if (!line.is_executable || count == next.ranges.size()) return;
         const Kind kind = line.path == program ? Kind::program : line.path.starts_with('/') ? Kind::library : Kind::generated;
-        next.ranges[next.count++] = {line.begin, line.end, kind};
+        Range& range = next.ranges[count++];
+        range.begin.store(line.begin, std::memory_order_release);
+        range.end.store(line.end, std::memory_order_release);
+        range.kind.store(kind, std::memory_order_release);
     });
+    next.count.store(count, std::memory_order_release);
+    next.version.store(version + 2, std::memory_order_release);
     if (is_read) s_newest.store(&next, std::memory_order_release);
 }
 

@@ -6,7 +6,7 @@
 // Callers. kind_of, note_unknown: any thread, signal-safe. refresh: one thread at a time (the monitor, or before it starts).
 //
 // I1  A map that is published does not change while it is the newest. A reader that is stopped in the middle of a lookup for
-//     two refreshes may get a wrong kind, which costs latency only.
+//     two refreshes gets `unknown`.
 #pragma once
 
 #include <cstdint>
