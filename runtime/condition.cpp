@@ -3,6 +3,7 @@
 namespace reeve {
 
 Result<void> Condition::wait(std::unique_lock<Mutex>& held, Deadline deadline) {
+    if (!held.owns_lock()) fatal("wait for a Condition without holding its mutex");
     sched::Outcome outcome;
     {
         sched::Entry entry;

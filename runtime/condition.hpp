@@ -1,8 +1,10 @@
 // Condition: waiting for a state that a Mutex guards; std::condition_variable's names.
 //
 // wait(lock, deadline): may park; unlocks while it waits and has locked again when it returns, whatever the outcome:
-// ready, timed_out or cancelled. No spurious wake-ups, but the state may have changed again: loop. notify: never parks.
-// A plain thread may wait and notify too. Not signal-safe.
+// ready, timed_out or cancelled. The deadline bounds the wait for the notify, not the locking after it. No spurious
+// wake-ups, but the state may have changed again: loop, or give a predicate; then an error means that the predicate does
+// not hold. A notify_one that races with a deadline or a cancellation goes to the next waiter: it is not lost. The oldest
+// waiter is notified first. notify: never parks. Fibers and plain threads. Not signal-safe.
 #pragma once
 
 #include <concepts>
@@ -23,7 +25,7 @@ public:
     template <std::predicate Predicate>
     Result<void> wait(std::unique_lock<Mutex>& held, Predicate predicate, Deadline deadline = {}) {
         while (!predicate())
-            if (auto result = wait(held, deadline); !result) return result;
+            if (auto result = wait(held, deadline); !result && !predicate()) return result;
         return {};
     }
 

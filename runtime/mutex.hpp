@@ -4,8 +4,13 @@
 // unlock() with waiters hands the lock to the oldest one (first in, first out: nobody starves), so a mutex is never free
 // while somebody waits.
 //
-// lock(): may park, not cancellable (std's lock cannot fail). lock(deadline): may park; timed_out, cancelled. try_lock,
-// unlock: never park. Fibers and plain threads; a fiber may unlock on another OS thread than it locked on. Not signal-safe.
+// lock(): may park, not cancellable (std's lock cannot fail). lock(deadline): may park; timed_out, cancelled; a mutex that
+// is free is had even by a cancelled fiber. try_lock_for, try_lock_until: the same as a bool, for
+// `std::unique_lock lock(mutex, 10ms)`. try_lock, unlock: never park. Who locks a second time waits for itself.
+// Fibers and plain threads; a fiber may unlock on another OS thread than it locked on. Not signal-safe.
+//
+// I1  While somebody waits the word says `contended`; only under lock_ it becomes or stops being that.
+// I2  The compare-exchange that frees the mutex is the last unlock() does to it: the next owner may destroy it.
 #pragma once
 
 #include <atomic>
@@ -36,6 +41,8 @@ public:
         std::uint32_t expected = k_free;
         return word_.compare_exchange_strong(expected, k_locked, std::memory_order_acquire, std::memory_order_relaxed);
     }
+    bool try_lock_for(Deadline from_now) { return lock(from_now).has_value(); }
+    bool try_lock_until(Deadline instant) { return lock(instant).has_value(); }
     void unlock() {
         std::uint32_t expected = k_locked;
         if (!word_.compare_exchange_strong(expected, k_free, std::memory_order_release, std::memory_order_relaxed))
@@ -52,7 +59,7 @@ private:
     static constexpr std::uint32_t k_contended = 2;  // locked, and the queue must be looked at
 
     std::atomic<std::uint32_t> word_{k_free};
-    SpinLock lock_;  // guards waiters_; only under it the word becomes or stops being contended
+    SpinLock lock_;  // guards waiters_
     sched::WaitQueue waiters_;
 };
 

@@ -1,7 +1,8 @@
 // WaitGroup: waits until a number of things are done (Go's sync.WaitGroup); a handle whose copies share one count.
 //
-// add, done: never park. wait(deadline): may park; timed_out, cancelled. Add before starting what will call done(). Fibers
-// and plain threads. Not signal-safe.
+// add, done: never park. wait(deadline): may park; timed_out, cancelled; neither changes the count. Any number may wait,
+// and all go on when the count becomes 0; it may rise again after that. Add before starting what will call done(), else
+// wait() may find 0 too early. Fibers and plain threads. Not signal-safe.
 #pragma once
 
 #include <memory>
