@@ -25,7 +25,7 @@ public:
     template <std::predicate Predicate>
     Result<void> wait(std::unique_lock<Mutex>& held, Predicate predicate, Deadline deadline = {}) {
         while (!predicate())
-            if (auto result = wait(held, deadline); !result && !predicate()) return result;
+            if (auto result = wait(held, deadline); !result) return predicate() ? Result<void>() : result;
         return {};
     }
 
