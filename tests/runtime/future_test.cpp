@@ -22,11 +22,17 @@ using reeve::test::wait_until_parked;
 
 namespace {
 
+// Takes its time, so that another setter may come while it is made.
+struct SlowlyMade {
+    explicit SlowlyMade(int value_) : value(value_) { reeve::this_fiber::yield(); }
+    int value;
+};
+
 // Several set, several wait, some of them not long, and some are cancelled: one setter wins, and all see its value.
 void setters_and_waiters() {
     std::minstd_rand random(5);
     for (int round = 0; round < 150; ++round) {
-        Promise<int> promise;
+        Promise<SlowlyMade> promise;
         std::atomic<int> winner{-1};
         std::atomic<int> winners{0};
         std::atomic<int> ends{0};
@@ -37,7 +43,7 @@ void setters_and_waiters() {
                 f % 2 == 0 ? reeve::Deadline::never() : reeve::Deadline(std::chrono::microseconds(random() % 60));
             joins.push_back(reeve::spawn([&, f, deadline, future = promise.get_future()] {
                 const auto result = future.get(deadline);
-                if (result) seen[f] = *result;
+                if (result) seen[f] = result->value;
                 if (result || result.error() == Errc::timed_out || result.error() == Errc::cancelled) ++ends;
             }));
         }

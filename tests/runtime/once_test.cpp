@@ -60,7 +60,7 @@ void failures_pass_the_turn_on() {
 
 }  // namespace
 
-// Seen failing with begin() that lets everybody run.
+// Seen failing with begin() that gives the turn to whoever comes while another has it.
 REEVE_TEST("once: of many callers one runs, and the others come after its end", "[once]") {
     for (int round = 0; round < 30; ++round) {
         Once once;

@@ -118,7 +118,7 @@ TEST_CASE("semaphore: many sizes, with deadlines and cancellation", "[semaphore]
     reeve::test::run_everywhere(&many_sizes, [](reeve::Config& config) { config.quantum = 100us; });
 }
 
-// Seen failing with a grant() that does not claim its waiter: no end.
+// Seen failing with a grant() that wakes nobody: no end.
 REEVE_TEST("semaphore: a signal between a plain thread and a fiber", "[semaphore]") {
     Semaphore there(0);
     Semaphore back(0);
