@@ -2,8 +2,8 @@
 //
 // set(): never parks; everybody who waits goes on, even if reset() follows at once. reset(): never parks; later waits wait.
 // wait(deadline): may park; timed_out, cancelled; succeeds at once if the event is set, even for a cancelled fiber. What was
-// written before set() is seen after wait(). Fibers and plain threads. Not signal-safe. A waiter that goes on may destroy
-// the event.
+// written before set() is seen after wait(). Fibers and plain threads. Not signal-safe. The last of the waiters may destroy
+// the event when it goes on, though set() may not have returned.
 #pragma once
 
 #include "runtime/base/result.hpp"

@@ -2,8 +2,9 @@
 //
 // count_down(n): never parks; below 0 the process ends. try_wait(): never parks; whether the count is 0. wait(deadline): may
 // park; timed_out, cancelled; neither changes the count. arrive_and_wait(n, deadline): both; the arrival counts, whatever
-// becomes of the wait. Once at 0 it stays there, and waits succeed at once. Fibers and plain threads. Not signal-safe. A
-// waiter that goes on may destroy the latch. What is to be counted up again is a WaitGroup.
+// becomes of the wait. Once at 0 it stays there, and waits succeed at once. Fibers and plain threads. Not signal-safe. The
+// last of the waiters may destroy the latch when it goes on, though count_down() may not have returned. What is to be
+// counted up again is a WaitGroup.
 #pragma once
 
 #include <cstddef>
