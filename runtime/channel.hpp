@@ -5,10 +5,10 @@
 //
 // send, recv: may park; Errc::closed (closed; for recv: and drained), timed_out, cancelled. A value whose send failed is
 // given up. try_send, try_recv, close: never park. Fibers and plain threads; not signal-safe. T's move constructor runs
-// inside the runtime: it must not park.
+// inside the runtime and under the channel's lock: it must neither park nor throw. Several channels at once: select.hpp.
 //
 // I1  A receiver waits only while there is neither a buffered value nor a waiting sender; a sender waits only while the
-//     buffer is full and no receiver waits.
+//     buffer is full and no receiver waits. A select that waits for both is no partner of itself and does not count.
 // I2  A claimed waiter's slot is filled (or emptied) before it is made ready.
 #pragma once
 
@@ -19,11 +19,35 @@
 #include <utility>
 
 #include "runtime/base/result.hpp"
-#include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
+#include "runtime/channel_core.hpp"
 #include "runtime/sched/wait_queue.hpp"
 
 namespace reeve {
+
+template <class T>
+class Channel;
+
+// Of the range that a channel is: until it is closed and drained, or the fiber is cancelled. May park.
+template <class T>
+class ChannelIterator {
+public:
+    explicit ChannelIterator(const Channel<T>* channel) : channel_(channel) { ++*this; }
+    T& operator*() { return *value_; }
+    ChannelIterator& operator++() {
+        auto next = channel_->recv();
+        if (next)
+            value_.emplace(std::move(next).value());
+        else
+            value_.reset();
+        return *this;
+    }
+    bool operator!=(std::nullptr_t) const { return value_.has_value(); }
+
+private:
+    const Channel<T>* channel_;
+    std::optional<T> value_;
+};
 
 template <class T>
 class Channel {
@@ -38,12 +62,14 @@ public:
             core.lock.unlock();
             return Error(Errc::closed, "channel send");
         }
-        if (core.deliver(value)) return {};
+        if (core.finish(core.deliver(value))) return {};
         sched::Waiter waiter("channel send");
         waiter.slot = &value;
         core.senders.push(waiter);
         core.lock.unlock();
-        return core.finish(waiter, core.senders, deadline, "channel send");
+        const sched::Outcome outcome = waiter.park(deadline);
+        if (outcome == sched::Outcome::ready) return {};
+        return core.give_up(waiter, core.senders, outcome, "channel send");
     }
 
     Result<T> recv(Deadline deadline = {}) const {
@@ -51,7 +77,7 @@ public:
         Core& core = *core_;
         std::optional<T> value;
         core.lock.lock();
-        if (core.fetch(value)) return std::move(*value);
+        if (core.finish(core.fetch(value))) return std::move(*value);
         if (core.is_closed) {
             core.lock.unlock();
             return Error(Errc::closed, "channel recv");
@@ -60,15 +86,16 @@ public:
         waiter.slot = &value;
         core.receivers.push(waiter);
         core.lock.unlock();
-        if (auto result = core.finish(waiter, core.receivers, deadline, "channel recv"); !result) return result.error();
-        return std::move(*value);
+        const sched::Outcome outcome = waiter.park(deadline);
+        if (outcome == sched::Outcome::ready) return std::move(*value);
+        return core.give_up(waiter, core.receivers, outcome, "channel recv");
     }
 
     // False: it would have to wait, or the channel is closed.
     bool try_send(T value) const {
         sched::Entry entry;
         core_->lock.lock();
-        if (!core_->is_closed && core_->deliver(value)) return true;
+        if (!core_->is_closed && core_->finish(core_->deliver(value))) return true;
         core_->lock.unlock();
         return false;
     }
@@ -77,66 +104,44 @@ public:
         sched::Entry entry;
         std::optional<T> value;
         core_->lock.lock();
-        if (!core_->fetch(value)) core_->lock.unlock();
+        if (!core_->finish(core_->fetch(value))) core_->lock.unlock();
         return value;
     }
 
     // Waiting senders and receivers end with Errc::closed; values in the buffer can still be received. Idempotent.
     void close() const {
         sched::Entry entry;
-        sched::ReadyList woken;
-        {
-            SpinGuard guard(core_->lock);
-            core_->is_closed = true;
-            while (sched::Waiter* waiter = core_->receivers.claim_first(sched::Outcome::closed)) woken.add(*waiter);
-            while (sched::Waiter* waiter = core_->senders.claim_first(sched::Outcome::closed)) woken.add(*waiter);
-        }
-        woken.ready_all();
+        core_->close();
     }
 
-    // for (T& value : channel): until it is closed and drained, or the fiber is cancelled.
-    class Iterator {
-    public:
-        explicit Iterator(const Channel* channel) : channel_(channel) { ++*this; }
-        T& operator*() { return *value_; }
-        Iterator& operator++() {
-            auto next = channel_->recv();
-            if (next)
-                value_.emplace(std::move(next).value());
-            else
-                value_.reset();
-            return *this;
-        }
-        bool operator!=(std::nullptr_t) const { return value_.has_value(); }
-
-    private:
-        const Channel* channel_;
-        std::optional<T> value_;
-    };
+    // for (T& value : channel)
+    using Iterator = ChannelIterator<T>;
     Iterator begin() const { return Iterator(this); }
     std::nullptr_t end() const { return nullptr; }
 
 private:
-    struct Core {
+    template <class U, class F>
+    friend class sched::ReceiveCase;
+    template <class U, class F>
+    friend class sched::SendCase;
+
+    struct Core : sched::ChannelCore {
         explicit Core(std::size_t capacity_) : capacity(capacity_) {}
 
-        // Under the lock. True: the value is on its way, and the lock was released.
-        bool deliver(T& value) {
+        // Under the lock, not closed.
+        sched::Step deliver(T& value) noexcept {
             if (sched::Waiter* receiver = receivers.claim_first()) {
                 static_cast<std::optional<T>*>(receiver->slot)->emplace(std::move(value));
-                lock.unlock();
-                receiver->ready();
-                return true;
+                return {sched::Outcome::ready, receiver};
             }
-            if (buffer.size() >= capacity) return false;
+            if (buffer.size() >= capacity) return {};
             buffer.push_back(std::move(value));
-            lock.unlock();
-            return true;
+            return {sched::Outcome::ready};
         }
 
-        // Under the lock. True: a value was taken, and the lock was released.
-        bool fetch(std::optional<T>& into) {
-            if (buffer.empty() && capacity != 0) return false;
+        // Under the lock.
+        sched::Step fetch(std::optional<T>& into) noexcept {
+            if (buffer.empty() && capacity != 0) return {};
             sched::Waiter* sender = senders.claim_first();
             if (!buffer.empty()) {
                 into.emplace(std::move(buffer.front()));
@@ -145,27 +150,24 @@ private:
             } else if (sender) {
                 into.emplace(std::move(*static_cast<T*>(sender->slot)));
             } else {
-                return false;
+                return {};
             }
+            return {sched::Outcome::ready, sender};
+        }
+
+        // True: the operation is done, and the lock was released.
+        bool finish(sched::Step step) {
+            if (step.outcome == sched::Outcome::none) return false;
             lock.unlock();
-            if (sender) sender->ready();
+            if (step.peer) step.peer->ready();
             return true;
         }
 
-        Result<void> finish(sched::Waiter& waiter, sched::WaitQueue& queue, Deadline deadline, const char* operation) {
-            const sched::Outcome outcome = waiter.park(deadline);
-            if (outcome == sched::Outcome::ready) return {};
-            SpinGuard guard(lock);
-            queue.remove_if_linked(waiter);
-            return sched::error_of(outcome, operation);
-        }
+        // When a value comes that nobody sends (ticker.hpp): never.
+        [[nodiscard]] Deadline due() const { return {}; }
 
-        SpinLock lock;
         const std::size_t capacity;
-        bool is_closed = false;
         std::deque<T> buffer;
-        sched::WaitQueue senders;
-        sched::WaitQueue receivers;
     };
 
     std::shared_ptr<Core> core_;

@@ -22,6 +22,8 @@
 #include "runtime/run.hpp"
 #include "runtime/semaphore.hpp"
 #include "runtime/shared_mutex.hpp"
+#include "runtime/select.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/stats.hpp"
+#include "runtime/ticker.hpp"
 #include "runtime/wait_group.hpp"

@@ -80,7 +80,11 @@ Outcome Waiter::park(Deadline deadline) {
 
 bool Waiter::is_over() const { return who_.state.is_ready(); }
 
-bool Waiter::claim(Outcome outcome) { return who_.state.claim(epoch_, outcome); }
+bool Waiter::claim(Outcome outcome) {
+    if (!who_.state.claim(epoch_, outcome)) return false;
+    was_claimed_ = true;
+    return true;
+}
 
 void Waiter::ready() {
     Parkable& who = who_;  // the waiter itself may be gone once it is ready

@@ -14,6 +14,9 @@
 //
 // I1  Every opened Waiter is parked exactly once.
 // I2  A waiter is linked in a queue only while that queue's lock says so; it never goes away linked.
+// I3  A wait that stands in several queues has a Waiter, its place, in each. Who claims a place claims the wait, so all other
+//     places are stale. A claimer may still find such a one: so it goes away only after its queue's lock was taken once the
+//     wait was over.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +47,9 @@ class Waiter : public ListNode<Waiter> {
 public:
     // `reason`: what is waited for, a string constant, for the dump.
     explicit Waiter(const char* reason, Cancellable cancellable = Cancellable::yes);
+    // A further place for the wait that `wait` opened; only `wait` itself is parked.
+    struct FurtherPlace {};
+    Waiter(const Waiter& wait, FurtherPlace) : who_(wait.who_), epoch_(wait.epoch_), reason_(wait.reason_) {}
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
 
@@ -53,6 +59,9 @@ public:
     // The wait was over when it was opened: the fiber is cancelled.
     [[nodiscard]] bool is_over() const;
 
+    // After the wait: this is the place that was claimed.
+    [[nodiscard]] bool was_claimed() const { return was_claimed_; }
+
     // Waker's side. claim() may fail (timed out, cancelled, claimed by another); the winner hands over what it has to
     // and calls ready(), after which the waiter may be gone.
     [[nodiscard]] bool claim(Outcome outcome);
@@ -61,6 +70,7 @@ public:
     void* slot = nullptr;  // where the claimer finds or leaves the value; the owner of the queue says what it means
 
 private:
+    bool was_claimed_ = false;  // written between claim and ready
     Parkable& who_;
     FiberState::Epoch epoch_;
     const char* reason_;
