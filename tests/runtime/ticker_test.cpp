@@ -44,6 +44,7 @@ REEVE_TEST("after: recv's own deadline and a cancellation come first", "[ticker]
     REEVE_EXPECT(waiting.join());
 }
 
+// Seen failing with a select that waits for its own deadline only: no end.
 REEVE_TEST("after: a case of a select, beside channels and deadlines", "[ticker]") {
     const Channel<int> never;
     Result<Tick> got = Errc::eof;
@@ -97,6 +98,7 @@ REEVE_TEST("ticker: stop ends loops and waits", "[ticker]") {
     REEVE_EXPECT(selecting.join());
 }
 
+// Seen failing with the numbers not counted on.
 REEVE_TEST("ticker: several receivers, each tick once", "[ticker]") {
     constexpr std::uint64_t k_ticks = 60;
     const Ticker ticker(200us);
