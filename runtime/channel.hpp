@@ -5,7 +5,8 @@
 //
 // send, recv: may park; Errc::closed (closed; for recv: and drained), timed_out, cancelled. A value whose send failed is
 // given up. try_send, try_recv, close: never park. Fibers and plain threads; not signal-safe. T's move constructor runs
-// inside the runtime and under the channel's lock: it must neither park nor throw. Several channels at once: select.hpp.
+// inside the runtime and under the channel's lock: it must neither park nor throw. Making a channel allocates the whole
+// buffer. Several channels at once: select.hpp.
 //
 // I1  A receiver waits only while there is neither a buffered value nor a waiting sender; a sender waits only while the
 //     buffer is full and no receiver waits. A select that waits for both is no partner of itself and does not count.
@@ -13,13 +14,13 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "runtime/base/result.hpp"
 #include "runtime/base/time.hpp"
+#include "runtime/channel_buffer.hpp"
 #include "runtime/channel_core.hpp"
 #include "runtime/sched/wait_queue.hpp"
 
@@ -126,7 +127,7 @@ private:
     friend class sched::SendCase;
 
     struct Core : sched::ChannelCore {
-        explicit Core(std::size_t capacity_) : capacity(capacity_) {}
+        explicit Core(std::size_t capacity) : buffer(capacity) {}
 
         // Under the lock, not closed.
         sched::Step deliver(T& value) noexcept {
@@ -134,19 +135,19 @@ private:
                 static_cast<std::optional<T>*>(receiver->slot)->emplace(std::move(value));
                 return {sched::Outcome::ready, receiver};
             }
-            if (buffer.size() >= capacity) return {};
-            buffer.push_back(std::move(value));
+            if (buffer.is_full()) return {};
+            buffer.push(std::move(value));
             return {sched::Outcome::ready};
         }
 
         // Under the lock.
         sched::Step fetch(std::optional<T>& into) noexcept {
-            if (buffer.empty() && capacity != 0) return {};
-            sched::Waiter* sender = senders.claim_first();
-            if (!buffer.empty()) {
+            // With room in the buffer no sender waits.
+            sched::Waiter* sender = buffer.is_full() ? senders.claim_first() : nullptr;
+            if (!buffer.is_empty()) {
                 into.emplace(std::move(buffer.front()));
-                buffer.pop_front();
-                if (sender) buffer.push_back(std::move(*static_cast<T*>(sender->slot)));
+                buffer.pop();
+                if (sender) buffer.push(std::move(*static_cast<T*>(sender->slot)));
             } else if (sender) {
                 into.emplace(std::move(*static_cast<T*>(sender->slot)));
             } else {
@@ -166,8 +167,7 @@ private:
         // When a value comes that nobody sends (ticker.hpp): never.
         [[nodiscard]] Deadline due() const { return {}; }
 
-        const std::size_t capacity;
-        std::deque<T> buffer;
+        sched::ChannelBuffer<T> buffer;
     };
 
     std::shared_ptr<Core> core_;

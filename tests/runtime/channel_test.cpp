@@ -106,6 +106,18 @@ REEVE_TEST("channel: a value that cannot be copied is moved through", "[channel]
     REEVE_EXPECT(**received == 6);
 }
 
+// Seen failing with the destructor of the buffer not destroying what is left: a use too many.
+REEVE_TEST("channel: values that nobody received go with the channel", "[channel]") {
+    const auto value = std::make_shared<int>(3);
+    for (int taken = 0; taken < 5; ++taken) {
+        Channel<std::shared_ptr<int>> channel(3);
+        for (int i = 0; i < 3; ++i) REEVE_EXPECT(channel.try_send(value));
+        for (int i = 0; i < taken && i < 3; ++i) REEVE_EXPECT(channel.try_recv().has_value());
+        for (int i = 0; i < taken - 1; ++i) (void)channel.try_send(value);  // round the end
+    }
+    REEVE_EXPECT(value.use_count() == 1);
+}
+
 REEVE_TEST("channel: many senders and receivers, each value exactly once", "[channel]") {
     for (const std::size_t capacity : {0u, 5u}) {
         constexpr int k_senders = 8;
