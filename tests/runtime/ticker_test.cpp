@@ -1,10 +1,13 @@
 // after, Ticker: times, dropped ticks, stopping, several receivers, select; and 100,000 sleepers that are cancelled.
 #include <atomic>
+#include <csignal>
 #include <cstdint>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "runtime/runtime.hpp"
+#include "tests/support/child.hpp"
 #include "tests/support/reeve_test.hpp"
 
 using namespace std::chrono_literals;
@@ -137,6 +140,13 @@ TEST_CASE("ticker: in a plain thread without a runtime", "[ticker]") {
         if (tick.number > 0 && ++count == 3) ticker.stop();
     CHECK(count == 3);
     CHECK(reeve::after(1ms).recv());
+}
+
+// Seen failing without the check: the program ends as if all were well.
+TEST_CASE("ticker: a period that is not positive is fatal", "[ticker]") {
+    const auto end = reeve::test::run_child({reeve::test::crash_program("ticker_without_period")});
+    CHECK((end.signal == SIGABRT || (reeve::test::is_sanitized() && end.exit_status != 0)));
+    CHECK(end.err.find("Ticker") != std::string::npos);
 }
 
 REEVE_TEST("sleep: a hundred thousand at once, each woken by time or cancelled", "[ticker]") {
