@@ -18,7 +18,8 @@
 //
 // I1  Of all claims on one epoch exactly one succeeds.
 // I2  Exactly one of ready() and leave() of an epoch returns true ("schedule it"), and it is the later one.
-// I3  Once a mark (cancelled, hung up) is set, every cancellable wait opened later is over before it starts.
+// I3  Once a mark (cancelled, hung up, attached) is set, every cancellable wait opened later is over before it starts, unless
+//     the waiter is shielded.
 //
 // Orderings. ready() releases and leave() acquires and the reverse, so that the one who schedules sees both the stack
 // and what was handed over; all transitions are read-modify-writes of one word, so I1-I3 need no further barrier.
@@ -40,6 +41,7 @@ public:
     enum Mark : std::uint64_t {
         mark_cancelled = 1U << 4,  // cancel() was asked for: stays
         mark_hung_up = 1U << 5,    // the peer went away: taken back by who watched it
+        mark_attached = 1U << 6,   // what it is attached to was cancelled: taken back when it is detached (belongings.hpp)
     };
 
     // Waiter only, no wait being open. A marked waiter's cancellable wait is over at once with `cancelled`.
@@ -47,8 +49,8 @@ public:
         std::uint64_t old = word_.load(std::memory_order_relaxed);
         std::uint64_t next;
         do {
-            next = (old & k_marks) | ((old & k_epoch_mask) + k_epoch_one);
-            if (cancellable && (old & k_marks) != 0)
+            next = (old & k_kept) | ((old & k_epoch_mask) + k_epoch_one);
+            if (cancellable && (old & k_kept) != 0 && (old & k_shielded) == 0)
                 next |= k_ready | outcome_bits(Outcome::cancelled);
             else
                 next |= k_waiting | (cancellable ? k_cancellable : 0);
@@ -87,7 +89,7 @@ public:
         std::uint64_t next;
         bool claims;
         do {
-            claims = (old & k_waiting) != 0 && (old & k_cancellable) != 0;
+            claims = (old & (k_waiting | k_cancellable | k_shielded)) == (k_waiting | k_cancellable);
             next = old | mark;
             if (claims) next = (next & ~k_waiting) | k_ready | outcome_bits(Outcome::cancelled);
         } while (!word_.compare_exchange_weak(old, next, std::memory_order_acq_rel, std::memory_order_relaxed));
@@ -96,7 +98,17 @@ public:
 
     // Waiter only.
     void forget(Mark mark) { word_.fetch_and(~std::uint64_t{mark}, std::memory_order_acq_rel); }
-    [[nodiscard]] bool is_marked() const { return (word_.load(std::memory_order_acquire) & k_marks) != 0; }
+    // While it lasts marks end no wait. Returns whether it was shielded before.
+    bool shield() { return (word_.fetch_or(k_shielded, std::memory_order_acq_rel) & k_shielded) != 0; }
+    void unshield() { word_.fetch_and(~k_shielded, std::memory_order_acq_rel); }
+    // The wait that is open, or was last: may a cancellation or the fiber's own deadline end it.
+    [[nodiscard]] bool is_cancellable() const { return (word_.load(std::memory_order_relaxed) & k_cancellable) != 0; }
+
+    // A cancellable wait would be over at once.
+    [[nodiscard]] bool is_marked() const {
+        const std::uint64_t word = word_.load(std::memory_order_acquire);
+        return (word & k_marks) != 0 && (word & k_shielded) == 0;
+    }
     [[nodiscard]] bool is_marked(Mark mark) const { return (word_.load(std::memory_order_acquire) & mark) != 0; }
     // True when the wait is over without the stack having been left: no need to park at all.
     [[nodiscard]] bool is_ready() const { return (word_.load(std::memory_order_acquire) & k_ready) != 0; }
@@ -114,7 +126,9 @@ private:
     static constexpr std::uint64_t k_ready = 1U << 1;
     static constexpr std::uint64_t k_waiting = 1U << 2;
     static constexpr std::uint64_t k_cancellable = 1U << 3;
-    static constexpr std::uint64_t k_marks = mark_cancelled | mark_hung_up;
+    static constexpr std::uint64_t k_marks = mark_cancelled | mark_hung_up | mark_attached;
+    static constexpr std::uint64_t k_shielded = 1U << 7;
+    static constexpr std::uint64_t k_kept = k_marks | k_shielded;  // from wait to wait
     static constexpr unsigned k_outcome_shift = 8;
     static constexpr unsigned k_epoch_shift = 16;
     static constexpr std::uint64_t k_epoch_one = std::uint64_t{1} << k_epoch_shift;

@@ -100,6 +100,30 @@ TEST_CASE("fiber state: forgetting a hang-up leaves a cancellation standing", "[
     CHECK(state.is_marked(FiberState::mark_cancelled));
 }
 
+// Seen failing with open() and with cancel() not looking at the shield.
+TEST_CASE("fiber state: while shielded, marks end no wait, and afterwards they do", "[fiber_state]") {
+    FiberState state;
+    CHECK_FALSE(state.shield());
+    CHECK(state.shield());
+    auto epoch = state.open(true);
+    CHECK_FALSE(state.leave());
+    CHECK(state.is_cancellable());  // a deadline may end it
+    CHECK_FALSE(state.cancel(FiberState::mark_cancelled));
+    CHECK_FALSE(state.is_ready());
+    CHECK(state.claim(epoch, Outcome::ready));
+    CHECK(state.ready());
+    epoch = state.open(true);
+    CHECK_FALSE(state.is_ready());
+    CHECK(state.claim(epoch, Outcome::timed_out));
+    CHECK_FALSE(state.ready());
+    CHECK_FALSE(state.is_marked());
+    CHECK(state.is_marked(FiberState::mark_cancelled));
+    state.unshield();
+    CHECK(state.is_marked());
+    state.open(true);
+    CHECK(state.outcome() == Outcome::cancelled);
+}
+
 TEST_CASE("fiber state: among racing claimers, a canceller and the leaver, one wins and one schedules", "[fiber_state]") {
     constexpr int k_rounds = 5'000;
     constexpr int k_claimers = 3;
