@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <typeinfo>
 
+#include "runtime/sched/belongings.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/scheduler.hpp"
@@ -30,6 +31,8 @@ Fiber* current_fiber() {
 void run_closure(Fiber& fiber) noexcept {
     try {
         fiber.run(fiber.closure);
+        if (fiber.belongings.load(std::memory_order_relaxed)) [[unlikely]]
+            drop_belongings(fiber);
     } catch (const std::exception& error) {
         die_of_exception(fiber, error.what());
     } catch (...) {
@@ -38,12 +41,14 @@ void run_closure(Fiber& fiber) noexcept {
     }
 }
 
-FiberSeed prepare_fiber(const FiberOptions& options, std::size_t closure_bytes, std::size_t alignment,
+FiberSeed prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, std::size_t alignment,
                         void (*run)(void* closure)) {
     Scheduler* scheduler = Scheduler::active();
     if (!scheduler) fatal("go/spawn: no run() is active");
-    Fiber* fiber = scheduler->create(options.name, options.stack_bytes, closure_bytes, alignment);
+    const std::string_view name = options ? std::string_view(options->name) : std::string_view();
+    Fiber* fiber = scheduler->create(name, options ? options->stack_bytes : 0, closure_bytes, alignment);
     if (!fiber) throw std::bad_alloc();
+    if (options && !options->labels.empty()) add_labels(*fiber, options->labels);
     fiber->run = run;
     return {fiber, fiber->closure};
 }
@@ -51,6 +56,8 @@ FiberSeed prepare_fiber(const FiberOptions& options, std::size_t closure_bytes, 
 void start_fiber(Fiber& fiber) { Scheduler::active()->start(fiber); }
 
 void JoinCore::finish() {
+    if (fiber_->belongings.load(std::memory_order_relaxed)) [[unlikely]]
+        drop_belongings(*fiber_);
     Entry entry;
     ReadyList woken;
     {
@@ -62,7 +69,7 @@ void JoinCore::finish() {
     woken.ready_all();
 }
 
-// True once the fiber is done; false when the wait was cancelled.
+// True once the fiber is done; false when the wait was cancelled, or the caller's own deadline has passed.
 bool JoinCore::wait_once(Cancellable cancellable) {
     lock_.lock();
     if (done_) {
@@ -82,7 +89,7 @@ void JoinCore::wait() {
     Entry entry;
     if (wait_once(Cancellable::yes)) return;
     cancel();
-    wait_once(Cancellable::no);
+    (void)wait_once(Cancellable::no);
 }
 
 void JoinCore::cancel() {
@@ -122,12 +129,17 @@ void set_name(std::string_view name) {
     const std::size_t length = std::min(name.size(), sched::Fiber::k_name_bytes - 1);
     memcpy(fiber->name, name.data(), length);
     fiber->name[length] = '\0';
+    fiber->bequeaths = true;
 }
 
-bool is_cancelled() {
+const Labels& labels() {
+    static const Labels s_none;
     const sched::Fiber* fiber = sched::current_fiber();
-    return fiber && fiber->state.is_marked();
+    const sched::Belongings* own = fiber ? fiber->belongings.load(std::memory_order_relaxed) : nullptr;
+    return own && own->labels ? *own->labels : s_none;
 }
+
+bool is_cancelled() { return sched::current_parkable().state.is_marked(); }
 
 void yield() {
     if (sched::Worker* worker = sched::current_worker())

@@ -1,12 +1,14 @@
 // go, spawn, Join, this_fiber: starting fibers and waiting for them.
 //
 // `go` forgets, `spawn` remembers: Join's destructor waits, like std::jthread's, so that captured references stay valid.
-// The closure is moved onto the new fiber's stack; go and spawn themselves do not park, and the new fiber runs later. They
+// The closure is moved onto the new fiber's stack; go and spawn themselves do not park, and the new fiber runs later. When
+// join() returns, the closure and the fiber's FiberLocals are destroyed. A fiber gets labels, and the name unless it is given
+// one, from the fiber that starts it; deadlines and tokens only in a Scope, gather or race, which it cannot outlive. They
 // throw std::bad_alloc when memory or address space for the stack is exhausted. Both work in fibers and in plain threads
 // while run() is active. Not signal-safe.
 //
-// A cancelled fiber's waits all end with Errc::cancelled; it is never killed. join() of a cancelled fiber passes the
-// cancellation on to the fiber it waits for, and still waits.
+// A cancelled fiber's waits all end with Errc::cancelled; it is never killed (cancel.hpp). join() in a fiber that is
+// cancelled, or whose deadline has passed, cancels the fiber it waits for, and still waits.
 #pragma once
 
 #include <atomic>
@@ -20,6 +22,7 @@
 #include <utility>
 
 #include "runtime/base/spin_lock.hpp"
+#include "runtime/labels.hpp"
 #include "runtime/sched/wait_queue.hpp"
 
 namespace reeve {
@@ -27,6 +30,7 @@ namespace reeve {
 struct FiberOptions {
     std::string name;             // at most 31 bytes are kept
     std::size_t stack_bytes = 0;  // 0: Config::stack_bytes
+    Labels labels = {};           // added to those it inherits
 };
 
 namespace sched {
@@ -38,12 +42,13 @@ struct FiberSeed {
     Fiber* fiber;
     void* closure;
 };
-FiberSeed prepare_fiber(const FiberOptions& options, std::size_t closure_bytes, std::size_t alignment,
+FiberSeed prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, std::size_t alignment,
                         void (*run)(void* closure));
 void start_fiber(Fiber& fiber);
 
+// `options` may be null.
 template <class F>
-Fiber& prepare_fiber_for(const FiberOptions& options, F&& closure) {
+FiberSeed prepare_fiber_for(const FiberOptions* options, F&& closure) {
     static_assert(sizeof(F) <= 64 * 1024, "this closure does not belong on a fiber's stack");
     const FiberSeed seed = prepare_fiber(options, sizeof(F), alignof(F), [](void* raw) {
         F& self = *static_cast<F*>(raw);
@@ -51,7 +56,7 @@ Fiber& prepare_fiber_for(const FiberOptions& options, F&& closure) {
         self.~F();
     });
     ::new (seed.closure) F(std::move(closure));
-    return *seed.fiber;
+    return seed;
 }
 
 // What a spawned fiber and its Join share. The fiber's half and the Join's half each hold one reference.
@@ -72,7 +77,7 @@ public:
     std::exception_ptr error;
 
 private:
-    bool wait_once(Cancellable cancellable);
+    [[nodiscard]] bool wait_once(Cancellable cancellable);
 
     SpinLock lock_;
     bool done_ = false;
@@ -155,48 +160,64 @@ private:
     sched::JoinState<T>* state_;
 };
 
+namespace sched {
+
+template <class F>
+void start_forgotten(const FiberOptions* options, F&& body) {
+    std::decay_t<F> closure(std::forward<F>(body));
+    Entry entry;
+    start_fiber(*prepare_fiber_for(options, std::move(closure)).fiber);
+}
+
+template <class F>
+auto start_remembered(const FiberOptions* options, F&& body) {
+    using T = std::decay_t<std::invoke_result_t<std::decay_t<F>&>>;
+    std::optional<std::decay_t<F>> closure(std::forward<F>(body));
+    Entry entry;
+    auto* state = new JoinState<T>;
+    Join<T> join(state);
+    Fiber& fiber = *prepare_fiber_for(options, [state, inner = std::move(closure)]() mutable {
+        try {
+            state->slot.run(*inner);
+        } catch (...) {
+            state->error = std::current_exception();
+        }
+        inner.reset();
+        state->finish();
+        state->release();
+    }).fiber;
+    state->bind(fiber);
+    start_fiber(fiber);
+    return join;
+}
+
+}  // namespace sched
+
 template <class F>
 void go(const FiberOptions& options, F&& body) {
-    std::decay_t<F> closure(std::forward<F>(body));
-    sched::Entry entry;
-    sched::start_fiber(sched::prepare_fiber_for(options, std::move(closure)));
+    sched::start_forgotten(&options, std::forward<F>(body));
 }
 template <class F>
 void go(F&& body) {
-    go(FiberOptions{}, std::forward<F>(body));
+    sched::start_forgotten(nullptr, std::forward<F>(body));
 }
 
 template <class F>
 auto spawn(const FiberOptions& options, F&& body) {
-    using T = std::decay_t<std::invoke_result_t<std::decay_t<F>&>>;
-    std::decay_t<F> closure(std::forward<F>(body));
-    sched::Entry entry;
-    auto* state = new sched::JoinState<T>;
-    Join<T> join(state);
-    sched::Fiber& fiber = sched::prepare_fiber_for(options, [state, inner = std::move(closure)]() mutable {
-        try {
-            state->slot.run(inner);
-        } catch (...) {
-            state->error = std::current_exception();
-        }
-        state->finish();
-        state->release();
-    });
-    state->bind(fiber);
-    sched::start_fiber(fiber);
-    return join;
+    return sched::start_remembered(&options, std::forward<F>(body));
 }
 template <class F>
 auto spawn(F&& body) {
-    return spawn(FiberOptions{}, std::forward<F>(body));
+    return sched::start_remembered(nullptr, std::forward<F>(body));
 }
 
-// Of the calling fiber. In a plain thread: id 0, an empty name, never cancelled; yield gives up the CPU.
+// Of the calling fiber. In a plain thread: id 0, an empty name, no labels; yield gives up the CPU.
 namespace this_fiber {
 [[nodiscard]] std::uint64_t id();
 [[nodiscard]] std::string_view name();  // valid until set_name() or the fiber's end
 void set_name(std::string_view name);
-[[nodiscard]] bool is_cancelled();
+[[nodiscard]] const Labels& labels();  // valid until the fiber's end
+[[nodiscard]] bool is_cancelled();     // a wait would end at once with Errc::cancelled
 void yield();  // lets others run first; does not wait
 }  // namespace this_fiber
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "runtime/go.hpp"
+#include "runtime/sched/fiber.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/scheduler.hpp"
 
@@ -42,7 +43,10 @@ void run_erased(const Config& config, void (*main)(void* argument), void* argume
     QuitHandler quit(config.dump_on_sigquit);
     std::exception_ptr error;
     {
-        Join<void> first = spawn({.name = "main"}, [main, argument] { main(argument); });
+        Join<void> first = spawn({.name = "main"}, [main, argument] {
+            static_cast<Fiber&>(current_parkable()).bequeaths = false;  // or every fiber without a name would be called main
+            main(argument);
+        });
         try {
             first.join();
         } catch (...) {

@@ -1,6 +1,7 @@
 #include "runtime/sleep.hpp"
 
 #include "runtime/sched/wait_queue.hpp"
+#include "runtime/with_deadline.hpp"
 
 namespace reeve {
 
@@ -8,7 +9,8 @@ Slept sleep_until(Deadline instant) {
     sched::Entry entry;
     sched::Waiter waiter("sleep");
     const sched::Outcome outcome = waiter.park(instant);
-    if (outcome == sched::Outcome::timed_out) return {};
+    // A deadline of the fiber that is earlier ends the sleep too soon.
+    if (outcome == sched::Outcome::timed_out && instant.ns() <= this_fiber::deadline().ns()) return {};
     return sched::error_of(outcome, "sleep");
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/sched/backtrace.hpp"
+#include "runtime/sched/belongings.hpp"
 #include "runtime/sched/ledger_report.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/preempt.hpp"
@@ -92,7 +93,9 @@ __attribute__((noinline, no_sanitize("thread"))) Seen look_at(const Fiber& fiber
 void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* running, std::int64_t now) {
     const Seen seen = look_at(fiber);
     const Phase phase = seen.phase;
-    text += "fiber " + std::to_string(seen.id) + " '" + seen.name + "' " + name_of(phase);
+    text += "fiber " + std::to_string(seen.id) + " '" + seen.name + "' ";
+    if (const std::string labels = labels_text(fiber); !labels.empty()) text += labels + " ";
+    text += name_of(phase);
     if (phase == Phase::parked) text += std::string(" in ") + seen.reason;
     if (phase == Phase::runnable && seen.is_held) text += std::string(", waits for ") + seen.reason;
     if (phase != Phase::running) text += ", " + std::to_string((now - seen.since_ns) / 1'000'000) + " ms";

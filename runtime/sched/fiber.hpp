@@ -17,11 +17,13 @@
 
 namespace reeve::sched {
 
+struct Belongings;
 class Worker;
 
 // Whoever can wait: a fiber, or a plain OS thread that calls the same functions.
 struct Parkable {
     FiberState state;
+    std::atomic<Belongings*> belongings{nullptr};  // most have none; its own, but the dump reads the labels (belongings.hpp)
     bool is_fiber = false;
 };
 
@@ -43,6 +45,7 @@ struct Fiber : Parkable {
     context::Side side;
     context::ExceptionState exceptions;
     int saved_errno;
+    bool bequeaths;                 // it has a name or labels that fibers it starts get, too
     std::uint64_t id;
     void (*run)(void* closure);     // runs and destroys the closure
     void* closure;
@@ -63,6 +66,11 @@ struct Fiber : Parkable {
         return reinterpret_cast<Fiber*>((top - colour * 64 - sizeof(Fiber)) & ~std::uintptr_t{63});
     }
 };
+
+// The calling fiber, or what stands for the calling plain OS thread. Any thread.
+Parkable& current_parkable();
+// Makes one go on whose wait is over and whose stack was left. In the runtime, holding no lock.
+void schedule(Parkable& who);
 
 // Calls the closure; an exception that escapes it ends the process with the fiber's id and name (go.cpp).
 void run_closure(Fiber& fiber) noexcept;

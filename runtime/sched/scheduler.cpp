@@ -16,6 +16,7 @@
 #include "runtime/base/barrier.hpp"
 #include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
+#include "runtime/sched/belongings.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/dump.hpp"
 #include "runtime/sched/fork.hpp"
@@ -192,11 +193,14 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
     }
     if (!stack) return nullptr;
 
+    const std::size_t length = std::min(name.size(), Fiber::k_name_bytes - 1);
     Fiber& fiber = *Fiber::of(stack);
     fiber.is_fiber = true;
     fiber.state.reset(cancels_new_fibers.load(std::memory_order_relaxed));
     fiber.holds_hook = false;
+    fiber.belongings.store(nullptr, std::memory_order_relaxed);
     fiber.has_begun = false;
+    fiber.bequeaths = length != 0;
     fiber.pins = 0;
     fiber.next = nullptr;
     fiber.held_by.store(nullptr, std::memory_order_relaxed);
@@ -205,9 +209,10 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
     fiber.reason = "";
     fiber.pool = pool;
     fiber.stack = stack;
-    const std::size_t length = std::min(name.size(), Fiber::k_name_bytes - 1);
     if (length != 0) memcpy(fiber.name, name.data(), length);
     fiber.name[length] = '\0';
+    if (const Fiber* maker = worker ? worker->current_fiber() : nullptr; maker && maker->bequeaths) [[unlikely]]
+        inherit(fiber, *maker);
     if (processor) {
         if (processor->next_fiber_id == processor->last_fiber_id) {
             processor->next_fiber_id = outside_id_.fetch_add(k_id_block, std::memory_order_relaxed);

@@ -1,5 +1,6 @@
 #include "runtime/sched/wait_queue.hpp"
 
+#include "runtime/sched/belongings.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/fork.hpp"
@@ -8,20 +9,6 @@
 
 namespace reeve::sched {
 namespace {
-
-Parkable& current_parkable() {
-    Worker* worker = current_worker();
-    if (worker && worker->current_fiber()) return *worker->current_fiber();
-    return current_thread_parkable();
-}
-
-void schedule(Parkable& who) {
-    if (who.is_fiber) die_if_forked();
-    if (who.is_fiber)
-        Scheduler::active()->make_runnable(static_cast<Fiber&>(who));
-    else
-        static_cast<ThreadParkable&>(who).parker.wake();
-}
 
 void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadline) {
     if (thread.state.leave()) return;
@@ -59,6 +46,20 @@ void park_fiber(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const 
 
 }  // namespace
 
+Parkable& current_parkable() {
+    Worker* worker = current_worker();
+    if (worker && worker->current_fiber()) return *worker->current_fiber();
+    return current_thread_parkable();
+}
+
+void schedule(Parkable& who) {
+    if (who.is_fiber) die_if_forked();
+    if (who.is_fiber)
+        Scheduler::active()->make_runnable(static_cast<Fiber&>(who));
+    else
+        static_cast<ThreadParkable&>(who).parker.wake();
+}
+
 Entry::Entry() {
     if (Worker* worker = current_worker()) worker->enter();
 }
@@ -71,6 +72,9 @@ Waiter::Waiter(const char* reason, Cancellable cancellable)
     : who_(current_parkable()), epoch_(who_.state.open(cancellable == Cancellable::yes)), reason_(reason) {}
 
 Outcome Waiter::park(Deadline deadline) {
+    if (const Belongings* own = who_.belongings.load(std::memory_order_relaxed)) [[unlikely]] {
+        if (who_.state.is_cancellable()) deadline = deadline.or_sooner(own->bound);
+    }
     if (who_.is_fiber)
         park_fiber(static_cast<Fiber&>(who_), epoch_, deadline, reason_);
     else if (!who_.state.is_ready())
