@@ -53,6 +53,16 @@ TEST_CASE("crash: a wait group below zero is fatal", "[crash]") {
     dies_saying("negative_wait_group", {"fatal", "WaitGroup"});
 }
 
+// Seen failing, by hanging, without the check.
+TEST_CASE("crash: a fiber that waits for its own scope is fatal", "[crash]") {
+    dies_saying("scope_wait_by_child", {"fatal", "Scope::wait"});
+}
+
+// Seen failing with the check left out: it ends as if all were well.
+TEST_CASE("crash: leaving another fiber's scope is fatal", "[crash]") {
+    dies_saying("scope_left_elsewhere", {"fatal", "Scope must be left"});
+}
+
 TEST_CASE("crash: the value of an error is fatal and names the error", "[crash]") {
     dies_saying("value_of_error", {"fatal", "timed_out"});
 }
