@@ -1,7 +1,6 @@
 #include "runtime/fd.hpp"
 
 #include <cerrno>
-#include <climits>
 #include <new>
 #include <optional>
 #include <poll.h>
@@ -9,93 +8,19 @@
 #include <unistd.h>
 
 #include "runtime/os/ring.hpp"
+#include "runtime/os/system_call.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/poller.hpp"
 #include "runtime/sched/processor.hpp"
 #include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/thread_io.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace reeve {
 namespace {
 
 constexpr std::uint64_t k_closing = std::uint64_t{1} << 63;
-
-bool is_on_fiber() {
-    sched::Worker* worker = sched::current_worker();
-    return worker && worker->current_fiber();
-}
-
-// The direct system call of a request; -errno on failure.
-long call(const os::Request& request) {
-    auto* address = const_cast<void*>(request.address);
-    long result = -1;
-    switch (request.opcode) {
-        case os::Opcode::read: result = ::read(request.fd, address, request.length); break;
-        case os::Opcode::write: result = ::write(request.fd, address, request.length); break;
-        case os::Opcode::recv:
-            result = ::recv(request.fd, address, request.length, static_cast<int>(request.flags) | MSG_DONTWAIT);
-            break;
-        case os::Opcode::send:
-            result = ::send(request.fd, address, request.length, static_cast<int>(request.flags) | MSG_DONTWAIT);
-            break;
-        case os::Opcode::accept: result = ::accept4(request.fd, nullptr, nullptr, static_cast<int>(request.flags)); break;
-        case os::Opcode::connect:
-            result = ::connect(request.fd, static_cast<const sockaddr*>(request.address), request.length);
-            break;
-        case os::Opcode::poll:
-        case os::Opcode::cancel: fatal("no system call for this request");
-    }
-    return result >= 0 ? result : -errno;
-}
-
-// poll(2) until the deadline; the events that are there, or -ETIME.
-long poll_thread(int fd, std::uint32_t events, Deadline deadline) {
-    for (;;) {
-        pollfd one{fd, static_cast<short>(events), 0};
-        int timeout_ms = -1;
-        if (!deadline.is_never()) {
-            const std::int64_t left_ms = (deadline.ns() - now_ns() + 999'999) / 1'000'000;
-            timeout_ms = static_cast<int>(left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : left_ms);
-        }
-        const int count = ::poll(&one, 1, timeout_ms);
-        if (count > 0) return one.revents;
-        if (count == 0 && deadline.has_passed()) return -ETIME;
-        if (count < 0 && errno != EINTR) return -errno;
-    }
-}
-
-std::uint32_t events_of(os::Opcode opcode) {
-    switch (opcode) {
-        case os::Opcode::write:
-        case os::Opcode::send:
-        case os::Opcode::connect: return POLLOUT;
-        default: return POLLIN;
-    }
-}
-
-// What perform() is for a plain OS thread.
-long perform_on_thread(const os::Request& request, Deadline deadline) {
-    if (request.opcode == os::Opcode::poll) return poll_thread(request.fd, request.flags, deadline);
-    if (request.opcode == os::Opcode::connect) {
-        if (const long result = call(request); result != -EINPROGRESS && result != -EAGAIN) return result;
-        if (const long result = poll_thread(request.fd, POLLOUT, deadline); result < 0) return result;
-        int error = 0;
-        socklen_t bytes = sizeof error;
-        getsockopt(request.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
-        return -error;
-    }
-    for (;;) {
-        if (const long events = poll_thread(request.fd, events_of(request.opcode), deadline); events < 0) return events;
-        if (const long result = call(request); result != -EAGAIN && result != -EINTR) return result;
-    }
-}
-
-long perform_anywhere(const os::Request& request, Deadline deadline, const char* reason) {
-    if (!is_on_fiber()) return perform_on_thread(request, deadline);
-    sched::Entry entry;
-    return sched::perform(request, deadline, reason);
-}
 
 Error error_of(long result, const char* operation) {
     if (result == -ETIME) return Error(Errc::timed_out, operation);
@@ -172,7 +97,11 @@ void Fd::close() {
 Result<std::size_t> Fd::transfer(const os::Request& request, Deadline deadline, const char* operation) {
     Use use(*this);
     if (!use) return Error(Errc::closed, operation);
-    const long result = perform_anywhere(request, deadline, operation);
+    // shutdown() ends what waits on a socket, even what the kernel gets only later.
+    const bool needs_cancel = request.opcode != os::Opcode::recv && request.opcode != os::Opcode::send &&
+                              request.opcode != os::Opcode::accept && request.opcode != os::Opcode::connect;
+    const sched::Closing closing{state_, k_closing};
+    const long result = sched::perform_anywhere(request, deadline, operation, needs_cancel ? &closing : nullptr);
     if (!is_open()) {
         // Accepted at the last moment: nobody will ever get it.
         if (request.opcode == os::Opcode::accept && result >= 0) ::close(static_cast<int>(result));
@@ -209,7 +138,7 @@ Result<std::size_t> Fd::send(std::span<const std::byte> from, Deadline deadline)
         // Nearly always there is room in the socket: then nothing has to wait.
         Use use(*this);
         if (!use) return Error(Errc::closed, "send");
-        const long result = call(request);
+        const long result = os::system_call(request);
         if (result >= 0) return static_cast<std::size_t>(result);
         if (result != -EAGAIN && result != -EINTR) return error_of(result, "send");
     }

@@ -2,11 +2,15 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #if __has_include(<valgrind/valgrind.h>)
@@ -24,7 +28,44 @@ namespace {
 // Linux 6.13: post a message to another ring without having one. Newer than liburing 2.3.
 constexpr unsigned k_register_send_msg_ring = 31;
 
+// Linux 6.9 and 6.18; newer than liburing 2.3. The kernel is asked for them once.
+constexpr std::uint8_t k_ftruncate = 55;
+constexpr int k_write_without_signal = 0x100;  // RWF_NOSIGNAL: a pipe without a reader is an error, no SIGPIPE
+std::atomic<bool> s_knows_ftruncate{false};
+
 constexpr std::uint64_t k_wake = 1;  // user_data of the completion that wake() makes; no pointer has this value
+
+// A request is made by whichever thread submits it: the SIGPIPE of a write would end the process, whoever asked for it. Before
+// Linux 6.18 a handler that does nothing keeps it away; unlike an ignored signal, a program that is started does not inherit it.
+// Returns the flag that does it in newer ones.
+int keep_broken_pipes_quiet() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return 0;
+    // The reader is there, so that an old kernel only refuses the flag.
+    const char byte = 0;
+    const iovec one{const_cast<char*>(&byte), 1};
+    const bool has_flag = pwritev2(ends[1], &one, 1, -1, k_write_without_signal) == 1;
+    ::close(ends[0]);
+    ::close(ends[1]);
+    if (has_flag) return k_write_without_signal;
+    struct sigaction action {};
+    sigaction(SIGPIPE, nullptr, &action);
+    if ((action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL) {
+        action.sa_handler = [](int) {};
+        action.sa_flags = SA_RESTART | SA_ONSTACK;
+        sigaction(SIGPIPE, &action, nullptr);
+    }
+    return 0;
+}
+
+void ask_what_the_kernel_knows(io_uring& ring) {
+    static std::atomic<bool> s_was_asked{false};
+    if (s_was_asked.exchange(true)) return;
+    if (io_uring_probe* probe = io_uring_get_probe_ring(&ring)) {
+        s_knows_ftruncate.store(io_uring_opcode_supported(probe, k_ftruncate) != 0, std::memory_order_relaxed);
+        io_uring_free_probe(probe);
+    }
+}
 
 }  // namespace
 
@@ -50,6 +91,8 @@ Ring::Ring(unsigned entries) : impl_(std::make_unique<Impl>()) {
     if (error < 0)
         fatal("io_uring is refused (errno %d, %s): it needs Linux 6.1 or newer, a seccomp profile that allows it "
               "(Docker's default one does not) and memory that may be locked (`ulimit -l`)", -error, strerror(-error));
+    ask_what_the_kernel_knows(impl_->ring);
+    (void)write_flags();
     // Asked once with a message to itself: EINVAL means the kernel is older.
     wake();
     if (!has_completions()) {
@@ -77,7 +120,10 @@ void Ring::push(const Request& request) {
     const auto flags = static_cast<int>(request.flags);
     switch (request.opcode) {
         case Opcode::read: io_uring_prep_read(sqe, request.fd, address, request.length, request.offset); break;
-        case Opcode::write: io_uring_prep_write(sqe, request.fd, address, request.length, request.offset); break;
+        case Opcode::write:
+            io_uring_prep_write(sqe, request.fd, address, request.length, request.offset);
+            sqe->rw_flags = write_flags();
+            break;
         case Opcode::recv:
             io_uring_prep_recv(sqe, request.fd, address, request.length, flags);
             if (request.poll_first) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
@@ -89,10 +135,40 @@ void Ring::push(const Request& request) {
             break;
         case Opcode::poll: io_uring_prep_poll_add(sqe, request.fd, request.flags); break;
         case Opcode::cancel: io_uring_prep_cancel64(sqe, request.user_data, 0); break;
+        case Opcode::open:
+            io_uring_prep_openat(sqe, request.fd, static_cast<char*>(address), flags, request.length);
+            // Otherwise it is tried with O_NONBLOCK first, which does not wait for a FIFO's other end, or fails.
+            sqe->flags |= IOSQE_ASYNC;
+            break;
+        case Opcode::sync: io_uring_prep_fsync(sqe, request.fd, request.flags != 0 ? IORING_FSYNC_DATASYNC : 0); break;
+        case Opcode::stat:
+            io_uring_prep_statx(sqe, request.fd, static_cast<char*>(address), flags, request.length,
+                                static_cast<struct statx*>(request.second));
+            break;
+        case Opcode::truncate:
+            io_uring_prep_rw(k_ftruncate, sqe, request.fd, nullptr, 0, request.offset);
+            break;
+        case Opcode::unlink: io_uring_prep_unlinkat(sqe, request.fd, static_cast<char*>(address), flags); break;
+        case Opcode::rename:
+            io_uring_prep_renameat(sqe, request.fd, static_cast<char*>(address), request.fd,
+                                   static_cast<char*>(request.second), request.flags);
+            break;
+        case Opcode::make_directory:
+            io_uring_prep_mkdirat(sqe, request.fd, static_cast<char*>(address), request.length);
+            break;
     }
     impl_->note_unsubmitted();
     if (request.opcode != Opcode::cancel && request.user_data != k_wake) impl_->note_in_flight(1);
     io_uring_sqe_set_data64(sqe, request.opcode == Opcode::cancel ? k_no_one : request.user_data);
+}
+
+bool Ring::knows(Opcode opcode) {
+    return opcode != Opcode::truncate || s_knows_ftruncate.load(std::memory_order_relaxed);
+}
+
+int Ring::write_flags() {
+    static const int flags = keep_broken_pipes_quiet();
+    return flags;
 }
 
 bool Ring::has_in_flight() const { return impl_->in_flight.load(std::memory_order_relaxed) > 0; }

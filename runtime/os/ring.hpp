@@ -16,15 +16,19 @@
 
 namespace reeve::os {
 
-enum class Opcode : std::uint8_t { read, write, recv, send, accept, connect, poll, cancel };
+enum class Opcode : std::uint8_t {
+    read, write, recv, send, accept, connect, poll, cancel,
+    open, sync, stat, truncate, unlink, rename, make_directory,
+};
 
 struct Request {
     Opcode opcode;
     int fd = -1;
-    const void* address = nullptr;
-    std::uint32_t length = 0;       // bytes; of a connect: of the address
-    std::uint32_t flags = 0;        // of recv and send: MSG_*; of poll: events; of accept: SOCK_*
-    std::uint64_t offset = 0;       // of read and write: position, ~0 for the current one
+    const void* address = nullptr;  // of what has a path: the path, relative to the directory `fd`
+    std::uint32_t length = 0;       // bytes; of a connect: of the address; of open and make_directory: the mode; of stat: the mask
+    std::uint32_t flags = 0;        // of recv and send: MSG_*; of poll: events; of accept: SOCK_*; of sync: 1 leaves times out
+    std::uint64_t offset = 0;       // of read and write: position, ~0 for the current one; of truncate: bytes
+    void* second = nullptr;         // of stat: the struct statx to be filled; of rename: the new path
     std::uint64_t user_data = 0;    // of a cancel: of the request to be cancelled
     bool poll_first = false;        // of recv: do not try before the socket says it is readable
 };
@@ -37,6 +41,12 @@ struct Completion {
 class Ring {
 public:
     static constexpr std::uint64_t k_no_one = 0;
+
+    // The kernel knows the request: false only for those that are newer than Linux 6.1. Any thread, once a ring was made.
+    [[nodiscard]] static bool knows(Opcode opcode);
+
+    // RWF_* that every write gets, in a ring or not.
+    [[nodiscard]] static int write_flags();
 
     // Ends the process with advice when the kernel refuses io_uring.
     explicit Ring(unsigned entries);

@@ -2,12 +2,15 @@
 
 #include <cerrno>
 
+#include "runtime/base/barrier.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/processor.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace reeve::sched {
 namespace {
+
+constexpr std::int32_t k_restart = 512;  // ERESTARTSYS: what the kernel's own threads make of EINTR
 
 void queue_request(Operation& operation, os::Request request) {
     operation.processor = current_worker()->processor();
@@ -54,17 +57,23 @@ void cancel_and_wait(Operation& operation, const char* reason) {
 
 }  // namespace
 
-std::int32_t perform(const os::Request& request, Deadline deadline, const char* reason) {
+std::int32_t perform(const os::Request& request, Deadline deadline, const char* reason, const Closing* closing) {
     Waiter waiter(reason);
     if (waiter.is_over()) return (void)waiter.park(deadline), -ECANCELED;
     Operation operation;
     operation.waiter = &waiter;
     queue_request(operation, request);
+    if (closing) {
+        operation.processor->ring.submit();
+        operation.processor->counters.submits.add();
+        full_barrier();  // pairs with Fd::close(), which sets the bit and then cancels
+        if ((closing->word.load(std::memory_order_relaxed) & closing->bit) != 0) request_cancel(operation);
+    }
     const Outcome outcome = waiter.park(deadline);
     if (outcome == Outcome::ready) return operation.result;
     cancel_and_wait(operation, reason);
     // It may have finished just before it could be cancelled: then what it did counts.
-    if (operation.result != -ECANCELED && operation.result != -EINTR) return operation.result;
+    if (operation.result != -ECANCELED && operation.result != -EINTR && operation.result != -k_restart) return operation.result;
     return outcome == Outcome::timed_out ? -ETIME : -ECANCELED;
 }
 

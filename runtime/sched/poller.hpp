@@ -14,6 +14,7 @@
 // under it and opens a second wait under it, so the completion either is seen or finds that wait.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "runtime/base/intrusive_list.hpp"
@@ -35,8 +36,18 @@ struct Operation : ListNode<Operation> {
     void (*on_done)(Operation&) = nullptr;  // called by complete() instead of waking, under `lock`
 };
 
-// The system call's result or -errno; -ETIME or -ECANCELED when the wait ended before the request did.
-[[nodiscard]] std::int32_t perform(const os::Request& request, Deadline deadline, const char* reason);
+// Where a descriptor says that it is being closed.
+struct Closing {
+    const std::atomic<std::uint64_t>& word;
+    std::uint64_t bit;
+};
+
+// The system call's result or -errno; -ETIME or -ECANCELED when the wait ended before the request did. Work that the kernel
+// has begun in a thread of its own (a file's reads, say) may have to run to its end first, and then counts as done.
+// `closing`: who closes cancels what the kernel has. So the request is passed on at once, and if the descriptor was closed
+// meanwhile it is cancelled from here.
+[[nodiscard]] std::int32_t perform(const os::Request& request, Deadline deadline, const char* reason,
+                                   const Closing* closing = nullptr);
 
 // Starts a request whose completion calls operation.on_done(). unwatch() cancels it and waits until it is done.
 void watch(Operation& operation, os::Request request);

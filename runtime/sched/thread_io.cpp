@@ -1,0 +1,73 @@
+#include "runtime/sched/thread_io.hpp"
+
+#include <cerrno>
+#include <climits>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "runtime/blocking.hpp"
+#include "runtime/os/system_call.hpp"
+#include "runtime/sched/current.hpp"
+#include "runtime/sched/worker.hpp"
+
+namespace reeve::sched {
+namespace {
+
+// poll(2) until the deadline; the events that are there, or -ETIME.
+long poll_thread(int fd, std::uint32_t events, Deadline deadline) {
+    for (;;) {
+        pollfd one{fd, static_cast<short>(events), 0};
+        int timeout_ms = -1;
+        if (!deadline.is_never()) {
+            const std::int64_t left_ms = (deadline.ns() - now_ns() + 999'999) / 1'000'000;
+            timeout_ms = static_cast<int>(left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : left_ms);
+        }
+        const int count = ::poll(&one, 1, timeout_ms);
+        if (count > 0) return one.revents;
+        if (count == 0 && deadline.has_passed()) return -ETIME;
+        if (count < 0 && errno != EINTR) return -errno;
+    }
+}
+
+// What the descriptor must be ready for; 0: the call does not wait for readiness.
+std::uint32_t events_of(os::Opcode opcode) {
+    switch (opcode) {
+        case os::Opcode::read:
+        case os::Opcode::recv:
+        case os::Opcode::accept: return POLLIN;
+        case os::Opcode::write:
+        case os::Opcode::send:
+        case os::Opcode::connect: return POLLOUT;
+        default: return 0;
+    }
+}
+
+long perform_on_thread(const os::Request& request, Deadline deadline) {
+    if (request.opcode == os::Opcode::poll) return poll_thread(request.fd, request.flags, deadline);
+    if (request.opcode == os::Opcode::connect) {
+        if (const long result = os::system_call(request); result != -EINPROGRESS && result != -EAGAIN) return result;
+        if (const long result = poll_thread(request.fd, POLLOUT, deadline); result < 0) return result;
+        int error = 0;
+        socklen_t bytes = sizeof error;
+        getsockopt(request.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
+        return -error;
+    }
+    const std::uint32_t events = events_of(request.opcode);
+    for (;;) {
+        if (events != 0)
+            if (const long result = poll_thread(request.fd, events, deadline); result < 0) return result;
+        if (const long result = os::system_call(request); result != -EAGAIN && result != -EINTR) return result;
+    }
+}
+
+}  // namespace
+
+long perform_anywhere(const os::Request& request, Deadline deadline, const char* reason, const Closing* closing) {
+    Worker* worker = current_worker();
+    if (!worker || !worker->current_fiber()) return perform_on_thread(request, deadline);
+    if (!os::Ring::knows(request.opcode)) return blocking([&] { return os::system_call(request); });
+    Entry entry;
+    return perform(request, deadline, reason, closing);
+}
+
+}  // namespace reeve::sched
