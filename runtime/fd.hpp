@@ -57,6 +57,7 @@ public:
     [[nodiscard]] bool is_open() const;
 
 private:
+    friend class File;
     friend class HangupWatch;
     class Use;  // one operation in flight
 

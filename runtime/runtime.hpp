@@ -12,6 +12,7 @@
 #include "runtime/event.hpp"
 #include "runtime/fd.hpp"
 #include "runtime/future.hpp"
+#include "runtime/file.hpp"
 #include "runtime/gather.hpp"
 #include "runtime/go.hpp"
 #include "runtime/latch.hpp"
