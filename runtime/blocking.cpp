@@ -1,6 +1,7 @@
 #include "runtime/blocking.hpp"
 
 #include "runtime/sched/current.hpp"
+#include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace reeve::sched {
@@ -9,16 +10,20 @@ BlockingRegion::BlockingRegion() {
     Worker* worker = current_worker();
     if (!worker) return;
     worker->enter();
-    if (worker->depth() == 1)
+    if (worker->depth() == 1) {
+        worker->scheduler.blocking_gate.enter(*this, *worker->current_fiber());
+        worker = current_worker();  // it may be another one now
         worker->detach();
-    else
+    } else {
         worker->leave();
+    }
 }
 
 BlockingRegion::~BlockingRegion() {
     Worker* worker = current_worker();
     if (!worker) return;
     worker->enter();
+    worker->scheduler.blocking_gate.leave(*this);
     worker->leave();
 }
 

@@ -1,24 +1,38 @@
 // blocking: runs a call that blocks the OS thread (a file, a library, getaddrinfo) without holding anybody up.
 //
-// Idea. The fiber's processor goes to a spare worker at once, the call runs where it stands, on the fiber's own stack and
-// thread, and the fiber stands in line for a processor afterwards. The pool of threads is the runtime's own, elastic up to
-// Config::max_threads. Without blocking() the same happens by itself, only later: when the monitor notices.
+// Idea. asyncio's run_in_executor without the copying: the fiber's processor goes to a spare worker at once, the call runs where
+// it stands, on the fiber's own stack and thread, and the fiber stands in line for a processor afterwards. The pool of threads is
+// the runtime's own: elastic, since threads are started as they are needed, up to Config::max_threads, and used again. Without
+// blocking() the same happens by itself, only later: when the monitor notices.
 //
-// May park afterwards. Exceptions pass. In a plain thread the call is simply made. Inside NoPreempt the processor is kept.
+// Limits. Half of Config::max_threads, less two per processor, can be in blocking() at a time; who comes then waits its turn, first
+// come first served, parked and without a thread. Where fibers that compute have used up the rest, or the next thread
+// has not started yet, the call keeps the processor until the monitor takes it. Calls that wait for other fibers, themselves in
+// need of blocking(), may use up the places and wait for ever, as in every pool with a limit.
+//
+// May park before (its turn) and afterwards. Not cancellable: a call that has begun runs to its end, also in a cancelled fiber.
+// Exceptions pass, and so do references. Inside it everything is allowed that is outside, waiting as a fiber included. In a
+// plain thread the call is simply made. Inside NoPreempt the processor is kept. Not signal-safe.
 #pragma once
 
 #include <utility>
+
+#include "runtime/base/intrusive_list.hpp"
 
 namespace reeve {
 
 namespace sched {
 
-class BlockingRegion {
+struct Fiber;
+
+class BlockingRegion : public ListNode<BlockingRegion> {
 public:
     BlockingRegion();
     ~BlockingRegion();
     BlockingRegion(const BlockingRegion&) = delete;
     BlockingRegion& operator=(const BlockingRegion&) = delete;
+
+    const Fiber* fiber = nullptr;  // that has a place for it
 };
 
 }  // namespace sched

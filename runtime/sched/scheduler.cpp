@@ -59,6 +59,7 @@ Scheduler::Scheduler(const Config& given)
       cpus(os::allowed_cpus()),
       nice(os::nice_value()),
       stacks(given.stack_bytes),
+      blocking_gate(given.max_threads, given.workers != 0 ? given.workers : os::available_cpus()),
       reserved_threads_(std::min(k_reserved_per_worker * (given.workers != 0 ? given.workers : os::available_cpus()),
                                  given.max_threads / 4)) {
     if (config.io == Io::epoll) fatal("Config::io = epoll: this build has the io_uring engine only");

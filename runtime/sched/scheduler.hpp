@@ -15,6 +15,7 @@
 #include "runtime/config.hpp"
 #include "runtime/context/stack.hpp"
 #include "runtime/os/futex.hpp"
+#include "runtime/sched/blocking_gate.hpp"
 #include "runtime/sched/global_queue.hpp"
 #include "runtime/sched/housekeeper.hpp"
 #include "runtime/sched/idle.hpp"
@@ -109,6 +110,7 @@ public:
     HeldQueue preempted;   // second, with a guaranteed share
     Idle idle;
     Ledger ledger;
+    BlockingGate blocking_gate;
     std::unique_ptr<Monitor> monitor;
     Housekeeper housekeeper{*this};
     std::atomic<bool> cancels_new_fibers{false};
