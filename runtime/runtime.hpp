@@ -26,6 +26,7 @@
 #include "runtime/pin_to_thread.hpp"
 #include "runtime/preemption.hpp"
 #include "runtime/race.hpp"
+#include "runtime/process.hpp"
 #include "runtime/run.hpp"
 #include "runtime/semaphore.hpp"
 #include "runtime/shared_mutex.hpp"
