@@ -33,6 +33,7 @@
 #include "runtime/select.hpp"
 #include "runtime/scope.hpp"
 #include "runtime/shield.hpp"
+#include "runtime/signal_channel.hpp"
 #include "runtime/sleep.hpp"
 #include "runtime/stats.hpp"
 #include "runtime/ticker.hpp"
