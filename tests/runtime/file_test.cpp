@@ -106,7 +106,7 @@ REEVE_TEST("file: the same from a plain thread", "[file]") {
     reeve::blocking([&] { thread.join(); });
 }
 
-REEVE_TEST("file: what io_uring does not know is done by the system call", "[file]") {
+REEVE_TEST("file: directories are listed by name, with types; links are told apart", "[file]") {
     const Folder folder;
     REEVE_EXPECT(File::write_file(folder / "b", "x"));
     REEVE_EXPECT(File::write_file(folder / "a", "x"));
