@@ -166,7 +166,7 @@ REEVE_TEST("promise: a value that cannot be made leaves it unset; the second to 
     REEVE_EXPECT(promise.get_future().get());
 }
 
-// Seen failing with take() that copies: it does not compile.
+// With take() that copies this does not compile.
 REEVE_TEST("future: what cannot be copied is taken, once", "[future]") {
     Promise<std::unique_ptr<int>> promise;
     auto reader = reeve::spawn([future = promise.get_future()] { return *future.take().value(); });

@@ -6,7 +6,7 @@
 #include "tests/support/child.hpp"
 #include "tests/support/reeve_test.hpp"
 
-// Seen failing, each by itself, without its check: the child says "alive", or is killed for waiting too long.
+// Without a check its child says "alive", dies of something else, or is killed for waiting too long.
 TEST_CASE("crash: misused synchronisation is fatal and named", "[crash]") {
     const std::pair<const char*, const char*> cases[] = {
         {"condition-without-lock", "wait for a Condition without holding"},
