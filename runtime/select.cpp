@@ -21,6 +21,8 @@
 #include <functional>
 #include <vector>
 
+#include "runtime/with_deadline.hpp"
+
 namespace reeve {
 namespace sched {
 namespace {
@@ -132,6 +134,7 @@ Chosen choose(const Cases& cases) {
         if (claimed) return {claimed, outcome};
         if (outcome == Outcome::cancelled) return {cases.cancelled, outcome};
         if (deadline.has_passed()) return {cases.deadline, Outcome::ready};
+        if (outcome == Outcome::timed_out && this_fiber::deadline().has_passed()) return {cases.cancelled, outcome};
         // A channel that the clock fills is due, or another receiver was faster.
     }
 }

@@ -13,7 +13,7 @@
 //                        then a fn(Result<void>) gets Errc::closed and a fn() is not called, for nothing was sent
 // on_deadline(d, fn)     fn() when nothing was ready until then; of several the earliest counts
 // otherwise(fn)          fn() when nothing is ready now: such a select does not wait
-// on_cancelled(fn)       fn() when the fiber was cancelled and nothing was ready
+// on_cancelled(fn)       fn() when the fiber was cancelled, or its own deadline (with_deadline) has passed, and nothing was ready
 //
 // Returns the index of the chosen case, counted from 0. When the fiber is cancelled and there is no on_cancelled, the
 // cancellation goes, as everywhere, to whom it keeps waiting: the first case whose function takes a Result gets

@@ -1,6 +1,7 @@
 #include "runtime/ticker.hpp"
 
 #include "runtime/base/assert.hpp"
+#include "runtime/with_deadline.hpp"
 
 namespace reeve {
 
@@ -27,6 +28,7 @@ sched::Step Channel<Tick>::Core::fetch(std::optional<Tick>& into) {
 Result<Tick> Channel<Tick>::recv(Deadline deadline) const {
     sched::Entry entry;
     Core& core = *core_;
+    deadline = deadline.or_sooner(this_fiber::deadline());  // else that one would be taken for a tick that is due
     for (;;) {
         std::optional<Tick> tick;
         core.lock.lock();

@@ -9,6 +9,7 @@
 #include "runtime/os/system_call.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/worker.hpp"
+#include "runtime/with_deadline.hpp"
 
 namespace reeve::sched {
 namespace {
@@ -64,7 +65,7 @@ long perform_on_thread(const os::Request& request, Deadline deadline) {
 
 long perform_anywhere(const os::Request& request, Deadline deadline, const char* reason, const Closing* closing) {
     Worker* worker = current_worker();
-    if (!worker || !worker->current_fiber()) return perform_on_thread(request, deadline);
+    if (!worker || !worker->current_fiber()) return perform_on_thread(request, deadline.or_sooner(this_fiber::deadline()));
     if (!os::Ring::knows(request.opcode)) return blocking([&] { return os::system_call(request); });
     Entry entry;
     return perform(request, deadline, reason, closing);

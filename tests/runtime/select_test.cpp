@@ -163,6 +163,20 @@ REEVE_TEST("select: the earliest deadline", "[select]") {
     REEVE_EXPECT(reeve::select(on_deadline(-1ms, ignore), on_recv(channel, ignore)) == 1);
 }
 
+// Seen failing with a select that knows its own deadline only: it never ends.
+REEVE_TEST("select: the deadline of the fiber ends it like a cancellation, and one that waits for a tick", "[select]") {
+    const Channel<int> channel;
+    Errc error{};
+    const int index = reeve::with_deadline(2ms, [&] {
+        return reeve::select(on_recv(channel, [&](Result<int> r) { error = r.error().code(); }), on_deadline(1h, ignore));
+    });
+    REEVE_EXPECT(index == 0 && error == Errc::timed_out);
+    const reeve::Ticker ticker(1h);
+    const auto tick = reeve::with_deadline(2ms, [&] { return ticker.recv(); });
+    REEVE_EXPECT(!tick && tick.error().code() == Errc::timed_out);
+    REEVE_EXPECT(reeve::with_deadline(1h, [] { return reeve::after(1ms).recv(); }));
+}
+
 REEVE_TEST("select: a cancellation goes to on_cancelled, else to the first that takes a result", "[select]") {
     Channel<int> channel;
     REEVE_EXPECT(is_cancelled_in([channel] {
