@@ -133,7 +133,7 @@ bool Monitor::watch_all(std::int64_t now_ns) {
 Monitor::Waiting Monitor::who_waits(const Processor& processor, std::int64_t now_ns) const {
     if (scheduler_.is_stopping()) return Waiting::woken;
     if (!processor.queue.is_empty() || !scheduler_.global.is_empty() || !scheduler_.returning.is_empty() ||
-        scheduler_.has_backlog_to_start(1) ||  // one thread to look
+        scheduler_.has_backlog_to_start() ||
         processor.timers.earliest_ns() <= now_ns || processor.ring.has_completions() || processor.ring.has_unsubmitted() ||
         processor.has_cancels.load(std::memory_order_relaxed))
         return Waiting::woken;

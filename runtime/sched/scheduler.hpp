@@ -74,9 +74,9 @@ public:
     // A worker in the runtime. True: `fiber` went to a backlog.
     bool postpones(Fiber& fiber);
     Fiber* pop_global();  // the next of the global queue, or of a backlog
-    // `threads`: those that are no longer free once somebody looks at it.
-    [[nodiscard]] bool has_backlog_to_start(unsigned threads = 0) const {
-        return (!new_backlog_.is_empty() && starts_new(threads)) || (!is_short_of_threads() && !backlog_.is_empty());
+    // By one thread more than there is now: an idle one that wakes, or a spare one.
+    [[nodiscard]] bool has_backlog_to_start() const {
+        return (!new_backlog_.is_empty() && starts_new(1)) || (!is_short_of_threads() && !backlog_.is_empty());
     }
 
     [[nodiscard]] bool is_stopping() const { return is_stopping_.load(std::memory_order_acquire); }
@@ -118,8 +118,9 @@ public:
 private:
     [[nodiscard]] unsigned free_threads() const;
     void note_free_threads();
+    // `threads`: those that are taken for it first. One that sleeps with an idle processor is as good as free.
     [[nodiscard]] bool starts_new(unsigned threads) const {
-        return !is_short_of_threads() || free_threads() > processors.size() + threads;
+        return !is_short_of_threads() || free_threads() + static_cast<unsigned>(idle.count()) > processors.size() + threads;
     }
     Worker* pop_spare();     // from the list, or null
     Worker* start_worker();  // a new thread, or null
