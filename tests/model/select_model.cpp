@@ -27,10 +27,12 @@
 #undef reeve
 #pragma pop_macro("NDEBUG")
 
-// What wait_queue.cpp, base/time.cpp and channel_core.cpp say, as far as the model needs it.
+// What wait_queue.cpp, base/time.cpp, with_deadline.cpp and channel_core.cpp say, as far as the model needs it.
 namespace reeve_model {
 
 std::int64_t now_ns() { return 0; }
+
+Deadline this_fiber::deadline() { return {}; }
 
 std::string Error::text() const { return operation_; }
 
