@@ -35,12 +35,19 @@ public:
     const Fiber* fiber = nullptr;  // that has a place for it
 };
 
+// A function of its own: the thread may be another one than that of the caller, who may keep an address that belongs to
+// it, errno's above all.
+template <class F>
+[[gnu::noinline]] decltype(auto) call_on_this_thread(F&& call) {
+    return std::forward<F>(call)();
+}
+
 }  // namespace sched
 
 template <class F>
 decltype(auto) blocking(F&& call) {
     sched::BlockingRegion region;
-    return std::forward<F>(call)();
+    return sched::call_on_this_thread(std::forward<F>(call));
 }
 
 }  // namespace reeve
