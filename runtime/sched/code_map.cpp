@@ -99,6 +99,12 @@ Kind kind_of(std::uintptr_t address) {
     return version % 2 == 0 && map->version.load(std::memory_order_relaxed) == version ? kind : Kind::unknown;
 }
 
+bool is_system_call(std::uintptr_t address) {
+    const Kind kind = kind_of(address);
+    const auto* bytes = reinterpret_cast<const unsigned char*>(address);
+    return (kind == Kind::program || kind == Kind::library) && bytes[0] == 0x0f && bytes[1] == 0x05;
+}
+
 void refresh() {
     s_is_stale.store(false, std::memory_order_relaxed);
     // The program is the file with the entry point; its pieces lie together.

@@ -41,19 +41,12 @@ bool may_be_made_again(std::uint32_t number, const gregset_t& registers) {
     }
 }
 
-// 0f 05. Looked for where the pages are there to read.
-bool is_system_call(std::uintptr_t code) {
-    const auto kind = code_map::kind_of(code);
-    return (kind == code_map::Kind::library || kind == code_map::Kind::program) &&
-           *reinterpret_cast<const std::uint16_t*>(code) == 0x050f;
-}
-
 }  // namespace
 
 bool make_interrupted_call_again(ucontext_t& context) {
     auto& registers = context.uc_mcontext.gregs;
     const auto next = static_cast<std::uintptr_t>(registers[REG_RIP]);
-    if (is_system_call(next)) return true;  // SA_RESTART has set it back
+    if (code_map::is_system_call(next)) return true;  // SA_RESTART has set it back
     if (registers[REG_RAX] != -EINTR) return false;
     // b8 and the number, 0f 05: mov $NUMBER,%eax; syscall. Or, for read, 31 c0: xor %eax,%eax.
     unsigned char code[7];

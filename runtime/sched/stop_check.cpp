@@ -37,11 +37,6 @@ __attribute__((no_sanitize("address"))) bool has_library_caller(std::uintptr_t s
     return false;
 }
 
-// 0f 05: the thread sits in the kernel or has just returned. Looked for in the program only, whose pages are there to read.
-bool is_behind_system_call(std::uintptr_t code) {
-    return code_map::kind_of(code - 2) == Kind::program && *reinterpret_cast<const std::uint16_t*>(code - 2) == 0x050f;
-}
-
 }  // namespace
 
 std::optional<Refusal> why_not_stop(const Fiber& fiber, const ucontext_t& context) {
@@ -56,7 +51,7 @@ std::optional<Refusal> why_not_stop(const Fiber& fiber, const ucontext_t& contex
     const Kind kind = code_map::kind_of(code);
     if (kind == Kind::unknown) code_map::note_unknown();
     if (kind == Kind::unknown || kind == Kind::library) return Refusal::library;
-    if (is_behind_system_call(code)) return Refusal::system_call;
+    if (code_map::is_system_call(code - 2)) return Refusal::system_call;  // it sits in the kernel or has just returned
     if (has_library_caller(stack_pointer, frame, top)) return Refusal::library_caller;
     return std::nullopt;
 }

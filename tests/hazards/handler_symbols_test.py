@@ -4,8 +4,8 @@ that locks, allocates or is a part of the C++ library; of the runtime itself wha
 Looked for in a finished program, from on_preempt on. Calls through pointers stand in on_preempt only (the handler that was
 installed before). fatal() is where the process ends: what it calls does not matter.
 
-Seen failing with a std::string made in park_or_refuse(): operator new and delete. With a std::mutex locked there:
-pthread_mutex_lock, and the call through a pointer behind it.
+Seen failing when a thread that waits for a processor looked for idle ones itself instead of leaving that to the monitor:
+clock_nanosleep, sched_yield and write.
 """
 import json
 import os
