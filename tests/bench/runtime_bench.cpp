@@ -2,8 +2,9 @@
 //
 //     runtime_bench [--full | --smoke] [--rounds N] [NAME...]
 //
-// Names: switch spawn_join channel_round_trip channel_buffered parked skynet wake_beside_hogs thread_spawn_join
-// thread_round_trip. Memory is only telling when `parked` runs alone in its process, as tests/bench/run.py does.
+// Names: switch spawn_join channel_round_trip channel_buffered parked skynet sleepers wake_beside_hogs thread_spawn_join
+// thread_round_trip. Memory is only telling when `parked` runs alone in its process, as tests/bench/run.py does. Those without
+// hogs and threads have a twin in go/twins.go that does the same operations: change both together.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -164,6 +165,42 @@ void parked(const Bench& bench) {
     });
 }
 
+// 100,000 fibers that each sleep once, 1 to 100 ms. The CPU time is that of the whole process, starts and ends included.
+void sleepers(const Bench& bench) {
+    if (!bench.is_wanted("sleepers")) return;
+    constexpr int k_rounds = 5;
+    const std::uint64_t n = bench.size({.small = 100'000, .real = 100'000});
+    std::vector<double> late_us;
+    std::vector<double> cpu_us_each;
+    reeve::run(with_workers(2), [&] {
+        std::vector<std::int64_t> late_ns(n);
+        for (int round = -1; round < k_rounds; ++round) {  // the first one is warming up
+            reeve::WaitGroup left;
+            const std::int64_t cpu = reeve::bench::cpu_ns();
+            for (std::uint64_t i = 0; i < n; ++i) {
+                left.add(1);
+                reeve::go([left, &late_ns, i] {
+                    const auto duration = static_cast<std::int64_t>(1'000'000 + i * 7919 % 99'001 * 1000);
+                    const std::int64_t start = clock_ns();
+                    (void)reeve::sleep_for(std::chrono::nanoseconds(duration));
+                    late_ns[i] = clock_ns() - start - duration;
+                    left.done();
+                });
+            }
+            (void)left.wait();
+            if (round < 0) continue;
+            cpu_us_each.push_back(static_cast<double>(reeve::bench::cpu_ns() - cpu) / 1000 / static_cast<double>(n));
+            for (const std::int64_t ns : late_ns) late_us.push_back(static_cast<double>(ns) / 1000);
+        }
+    });
+    using reeve::bench::quantile;
+    Bench::report("sleepers", {{"workers", 2}, {"n", static_cast<double>(n)}, {"rounds", k_rounds}},
+                  {{"late_p50_us", quantile(late_us, 0.5)},
+                   {"late_p99_us", quantile(late_us, 0.99)},
+                   {"late_max_us", quantile(late_us, 1)},
+                   {"cpu_us_each", quantile(cpu_us_each, 0.5)}});
+}
+
 // How late a sleeper of 1 ms wakes beside fibers that never let go: the number preemption is for.
 void wake_beside_hogs(const Bench& bench, unsigned workers, unsigned hogs) {
     if (!bench.is_wanted("wake_beside_hogs")) return;
@@ -242,6 +279,7 @@ int main(int argc, char** argv) {
         Bench::report("skynet", {{"workers", 2}, {"leaves", static_cast<double>(leaves)}},
                       {{"ms", reeve::bench::quantile(ms, 0.5)}, {"ms_min", reeve::bench::quantile(ms, 0)}});
     }
+    sleepers(bench);
     for (const unsigned hogs : {0u, 4u, 16u}) wake_beside_hogs(bench, 2, hogs);
     bench.time("thread_spawn_join", {}, {2'000, 20'000}, thread_spawn_join);
     bench.time("thread_round_trip", {}, {20'000, 200'000}, thread_round_trip);

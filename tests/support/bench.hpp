@@ -39,6 +39,13 @@ inline std::int64_t clock_ns() {
     return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
+// CPU time of all threads of this process, in nanoseconds.
+inline std::int64_t cpu_ns() {
+    timespec used{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * 1'000'000'000 + used.tv_nsec;
+}
+
 // A value the optimiser must not do without.
 template <class T>
 void keep(const T& value) {
