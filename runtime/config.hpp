@@ -16,6 +16,11 @@ enum class Io { automatic, io_uring, epoll };
 // `none`: nothing.
 enum class KernelHints { automatic, slices, none };
 
+// What is done when every fiber waits and nothing is left that could wake one (sched/deadlock.hpp): a report of all fibers on
+// standard error, after which the process ends with k_deadlock_exit_status; the report alone; nothing.
+enum class OnDeadlock { exit, report, off };
+inline constexpr int k_deadlock_exit_status = 35;  // the number of EDEADLK
+
 struct Config {
     // Processors: fibers that run at the same time. 0: the CPUs this process may use (affinity and cgroup quota).
     unsigned workers = 0;
@@ -47,6 +52,9 @@ struct Config {
     // function-local static's guard ...): their threads wait with them. Default: in builds of the runtime with asserts.
     bool check_locks = has_asserts();
 
+    // Nothing is said where the program has threads besides the runtime's, or handlers of signals: these might go on.
+    OnDeadlock on_deadlock = OnDeadlock::exit;
+
     // SIGQUIT prints every fiber to standard error.
     bool dump_on_sigquit = true;
 
@@ -57,8 +65,8 @@ struct Config {
     Duration schedtrace = Duration::zero();
 
     // REEVE_WORKERS, REEVE_PREEMPTION (on, off), REEVE_QUANTUM_US, REEVE_STACK_KB, REEVE_MAX_THREADS, REEVE_IO
-    // (automatic, io_uring, epoll), REEVE_KERNEL_HINTS (automatic, slices, none), REEVE_CHECK_LOCKS (1, 0), REEVE_SCHEDTRACE
-    // (ms). A value that makes no sense is warned about and ignored.
+    // (automatic, io_uring, epoll), REEVE_KERNEL_HINTS (automatic, slices, none), REEVE_CHECK_LOCKS (1, 0), REEVE_DEADLOCK
+    // (exit, report, off), REEVE_SCHEDTRACE (ms). A value that makes no sense is warned about and ignored.
     static Config from_env();
 
 private:

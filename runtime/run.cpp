@@ -36,6 +36,17 @@ private:
     bool installed_ = false;
 };
 
+class MainReturns {
+public:
+    explicit MainReturns(DeadlockCheck& check) : check_(check) {}
+    ~MainReturns() { check_.note_main_returned(); }
+    MainReturns(const MainReturns&) = delete;
+    MainReturns& operator=(const MainReturns&) = delete;
+
+private:
+    DeadlockCheck& check_;
+};
+
 }  // namespace
 
 void run_erased(const Config& config, void (*main)(void* argument), void* argument) {
@@ -43,7 +54,8 @@ void run_erased(const Config& config, void (*main)(void* argument), void* argume
     QuitHandler quit(config.dump_on_sigquit);
     std::exception_ptr error;
     {
-        Join<void> first = spawn({.name = "main"}, [main, argument] {
+        Join<void> first = spawn({.name = "main"}, [main, argument, &check = scheduler->deadlock_check] {
+            const MainReturns at_end(check);
             static_cast<Fiber&>(current_parkable()).bequeaths = false;  // or every fiber without a name would be called main
             main(argument);
         });

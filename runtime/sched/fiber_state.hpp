@@ -110,6 +110,10 @@ public:
         return (word & k_marks) != 0 && (word & k_shielded) == 0;
     }
     [[nodiscard]] bool is_marked(Mark mark) const { return (word_.load(std::memory_order_acquire) & mark) != 0; }
+    // The stack was left, and nobody has ended the wait yet.
+    [[nodiscard]] bool is_parked() const {
+        return (word_.load(std::memory_order_acquire) & (k_left | k_waiting)) == (k_left | k_waiting);
+    }
     // True when the wait is over without the stack having been left: no need to park at all.
     [[nodiscard]] bool is_ready() const { return (word_.load(std::memory_order_acquire) & k_ready) != 0; }
     [[nodiscard]] Outcome outcome() const {

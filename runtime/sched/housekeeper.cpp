@@ -35,6 +35,7 @@ void Housekeeper::main() {
         if ((wanted & code_map) != 0) code_map::refresh();
         if ((wanted & dump) != 0) dump_all(scheduler_, 2);
         if ((wanted & trace) != 0) print_trace(scheduler_);
+        if ((wanted & deadlock) != 0) scheduler_.deadlock_check.check();
         bool is_trimming = (wanted & (some_stacks | all_stacks)) != 0;
         while (is_trimming) {
             is_trimming = scheduler_.stacks.trim(k_trimmed_stacks) && (wanted & all_stacks) != 0 &&

@@ -26,6 +26,7 @@ public:
         code_map = 8,
         dump = 16,
         trace = 32,
+        deadlock = 64,   // look for one
     };
 
     explicit Housekeeper(Scheduler& scheduler) : scheduler_(scheduler) {}

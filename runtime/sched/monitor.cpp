@@ -45,6 +45,7 @@ void Monitor::stop() {
 
 void Monitor::main() {
     os::sharpen_timers();
+    scheduler_.deadlock_check.note_monitor(os::thread_id());
     const KernelHints hints = scheduler_.config.kernel_hints;
     if (hints != KernelHints::none) os::ask_for_slice(os::thread_id(), k_monitor_slice_ns);
     if (hints == KernelHints::automatic) (void)os::ask_for_real_time();
@@ -83,7 +84,11 @@ void Monitor::main() {
         // A worker that woke up before it could see is_asleep is seen here (pairs with wake_if_asleep in Worker::sleep).
         const bool is_quiet = std::all_of(scheduler_.processors.begin(), scheduler_.processors.end(),
                                           [](auto& p) { return p->is_idle.load(std::memory_order_seq_cst); });
-        if (is_quiet) parker_.park_until(next_trace_ns_);
+        if (is_quiet) {
+            // Only now: what runs after this wakes the monitor, and is looked at before it sleeps again.
+            if (scheduler_.deadlock_check.is_possible()) housekeeper.ask_for(Housekeeper::deadlock);
+            parker_.park_until(next_trace_ns_);
+        }
         is_asleep_.store(false, std::memory_order_seq_cst);
         busy_ns = now_ns();
     }

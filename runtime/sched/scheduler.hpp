@@ -16,6 +16,7 @@
 #include "runtime/context/stack.hpp"
 #include "runtime/os/futex.hpp"
 #include "runtime/sched/blocking_gate.hpp"
+#include "runtime/sched/deadlock.hpp"
 #include "runtime/sched/global_queue.hpp"
 #include "runtime/sched/housekeeper.hpp"
 #include "runtime/sched/idle.hpp"
@@ -111,6 +112,7 @@ public:
     Idle idle;
     Ledger ledger;
     BlockingGate blocking_gate;
+    DeadlockCheck deadlock_check{*this};
     std::unique_ptr<Monitor> monitor;
     Housekeeper housekeeper{*this};
     std::atomic<bool> cancels_new_fibers{false};
