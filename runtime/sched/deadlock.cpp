@@ -94,6 +94,7 @@ std::uint64_t DeadlockCheck::moves() const {
 
 bool DeadlockCheck::has_threads_of_program() {
     std::vector<int> own;
+    own.reserve(scheduler_.thread_count() + 16);
     // A worker that was just started does not have its number yet.
     for (bool is_complete = false; !is_complete;) {
         if (!is_possible()) return true;
@@ -122,6 +123,13 @@ bool DeadlockCheck::has_handlers_of_program() const {
 }
 
 bool DeadlockCheck::all_are_parked() {
+    // First those that run, or block in the kernel: visiting a million fibers takes a while, and keeps others from new stacks.
+    bool any_has_thread = false;
+    scheduler_.for_each_worker([&](Worker& worker) {
+        const Fiber* fiber = worker.current_fiber();
+        any_has_thread = any_has_thread || (fiber && !fiber->state.is_parked());
+    });
+    if (any_has_thread) return false;
     const std::uint64_t fibers = scheduler_.live_fibers();
     std::uint64_t parked = 0;
     bool any_goes_on = false;

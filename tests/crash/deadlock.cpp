@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -162,10 +163,44 @@ void beside_handler() {
     wait_for_ever();
 }
 
+// Main is woken again and again about when the runtime looks, each time by what has nothing more to do then.
+void beside_short_lives() {
+    std::uint32_t chance = 1;
+    for (int round = 0; round < 300; ++round) {
+        chance = chance * 1664525 + 1013904223;
+        const unsigned pause_us = 500 + (chance >> 16) % 2000;
+        const reeve::Channel<int> channel;
+        const auto act = [channel, pause_us] {
+            ::usleep(pause_us);
+            (void)channel.send(1);
+        };
+        if (round % 3 == 0) std::thread(act).detach();
+        if (round % 3 == 1) reeve::go(act);
+        if (round % 3 == 2)
+            reeve::go([channel, pause_us] {
+                (void)reeve::sleep_for(std::chrono::microseconds(pause_us));
+                (void)channel.send(1);
+            });
+        (void)channel.recv();
+    }
+}
+
 // The others are cancelled then.
 void main_returns() {
     for (int i = 0; i < 100; ++i) reeve::go([] { (void)reeve::Channel<int>().recv(); });
     (void)reeve::sleep_for(std::chrono::microseconds(k_later_us));
+}
+
+// Nor does what is left at the end of run() go on, but main is over: it is named, and the program ends as it wants to.
+void main_leaves() {
+    static reeve::Mutex mutex;
+    static reeve::Latch is_running(1);
+    mutex.lock();
+    reeve::go({.name = "left"}, [] {
+        is_running.count_down();
+        mutex.lock();
+    });
+    (void)is_running.wait();
 }
 
 struct Kind {
@@ -187,7 +222,9 @@ constexpr Kind k_kinds[] = {
     {"listener", beside_listener},
     {"signal-channel", beside_signal_channel},
     {"handler", beside_handler},
+    {"short-lives", beside_short_lives},
     {"main-returns", main_returns},
+    {"main-leaves", main_leaves},
 };
 
 }  // namespace
