@@ -3,7 +3,8 @@
 // Idea. Read from /proc/self/maps, not from the loader: that takes no lock which the code that is asked about may hold. Code
 // that is nowhere in the map (a library loaded since, or code generated since) makes it stale; the monitor reads it anew.
 //
-// Callers. kind_of, is_system_call, note_unknown: any thread, signal-safe. refresh: one thread at a time (the monitor, or before it starts).
+// Callers. kind_of, is_system_call, note_unknown: any thread, signal-safe. refresh: one thread at a time (the housekeeper, or
+// before it starts).
 //
 // I1  A map that is published does not change while it is the newest. A reader that is stopped in the middle of a lookup for
 //     two refreshes gets `unknown`.
