@@ -144,6 +144,10 @@ TEST_CASE("locks: eight fibers come to a static whose initialiser takes 50 ms", 
 
 // Seen failing with a handler that switches to another fiber where it stands: a crash in the C library.
 TEST_CASE("locks: call_once, of which the first two attempts throw", "[hazards][locks]") {
+    if (reeve::test::is_thread_sanitized()) {
+        WARN("left out under ThreadSanitizer: its pthread_once never ends once a function has thrown, among plain threads, too");
+        return;
+    }
     constexpr int k_flags = 20;
     std::vector<Once> flags(k_flags);
     on_fibers(
