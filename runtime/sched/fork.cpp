@@ -27,8 +27,10 @@ void watch_forks() {
     REEVE_CHECK(registered == 0);
 }
 
+bool is_forked() { return s_is_forked.load(std::memory_order_relaxed); }
+
 void die_if_forked() {
-    if (s_is_forked.load(std::memory_order_relaxed))
+    if (is_forked())
         fatal("the child of fork() called the runtime, which only its parent has: let it exec or _exit, or use posix_spawn");
 }
 

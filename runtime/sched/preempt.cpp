@@ -14,6 +14,7 @@
 #include "runtime/sched/code_map.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
+#include "runtime/sched/fork.hpp"
 #include "runtime/sched/interrupted_call.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/scheduler.hpp"
@@ -86,7 +87,8 @@ void on_preempt(int signal, siginfo_t* info, void* raw) {
         auto& context = *static_cast<ucontext_t*>(raw);
         if (Backtrace* wanted = worker->backtrace_wanted.exchange(nullptr, std::memory_order_acq_rel))
             take_backtrace(*worker, context, *wanted);
-        const bool is_asked = worker->depth() == 0 && (worker->has_successor() || worker->is_detached());
+        // A sanitizer delivers in a forked child what it held back in the parent: there nobody would ever give it a processor.
+        const bool is_asked = worker->depth() == 0 && !is_forked() && (worker->has_successor() || worker->is_detached());
         if (!is_asked || stop(*worker, context)) worker->end_signal();
     } else {
         chain(s_previous_preempt, signal, info, raw);
