@@ -32,14 +32,7 @@ Result<void> Event::wait(Deadline deadline) {
         lock_.unlock();
         return {};
     }
-    sched::Waiter waiter("event");
-    waiters_.push(waiter);
-    lock_.unlock();
-    const sched::Outcome outcome = waiter.park(deadline);
-    if (outcome == sched::Outcome::ready) return {};
-    SpinGuard guard(lock_);
-    waiters_.remove_if_linked(waiter);
-    return sched::error_of(outcome, "event wait");
+    return sched::wait_in(waiters_, lock_, "event", deadline);
 }
 
 }  // namespace reeve

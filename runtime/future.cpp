@@ -34,14 +34,7 @@ Result<void> FutureCore::wait(Deadline deadline) {
         lock_.unlock();
         return {};
     }
-    Waiter waiter("future");
-    waiters_.push(waiter);
-    lock_.unlock();
-    const Outcome outcome = waiter.park(deadline);
-    if (outcome == Outcome::ready) return {};
-    SpinGuard guard(lock_);
-    waiters_.remove_if_linked(waiter);
-    return error_of(outcome, "future");
+    return wait_in(waiters_, lock_, "future", deadline);
 }
 
 bool FutureCore::is_ready() {

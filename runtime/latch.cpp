@@ -28,14 +28,7 @@ Result<void> Latch::wait(Deadline deadline) {
         lock_.unlock();
         return {};
     }
-    sched::Waiter waiter("latch");
-    waiters_.push(waiter);
-    lock_.unlock();
-    const sched::Outcome outcome = waiter.park(deadline);
-    if (outcome == sched::Outcome::ready) return {};
-    SpinGuard guard(lock_);
-    waiters_.remove_if_linked(waiter);
-    return sched::error_of(outcome, "latch wait");
+    return sched::wait_in(waiters_, lock_, "latch", deadline);
 }
 
 }  // namespace reeve

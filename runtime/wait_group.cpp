@@ -33,14 +33,7 @@ Result<void> WaitGroup::wait(Deadline deadline) const {
         core_->lock.unlock();
         return {};
     }
-    sched::Waiter waiter("wait group");
-    core_->waiters.push(waiter);
-    core_->lock.unlock();
-    const sched::Outcome outcome = waiter.park(deadline);
-    if (outcome == sched::Outcome::ready) return {};
-    SpinGuard guard(core_->lock);
-    core_->waiters.remove_if_linked(waiter);
-    return sched::error_of(outcome, "wait group");
+    return sched::wait_in(core_->waiters, core_->lock, "wait group", deadline);
 }
 
 }  // namespace reeve

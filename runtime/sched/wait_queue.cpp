@@ -95,6 +95,17 @@ void Waiter::ready() {
     if (who.state.ready()) schedule(who);
 }
 
+Result<void> wait_in(WaitQueue& queue, SpinLock& held, const char* reason, Deadline deadline) {
+    Waiter waiter(reason);
+    queue.push(waiter);
+    held.unlock();
+    const Outcome outcome = waiter.park(deadline);
+    if (outcome == Outcome::ready) return {};
+    SpinGuard guard(held);
+    queue.remove_if_linked(waiter);
+    return error_of(outcome, reason);
+}
+
 Error error_of(Outcome outcome, const char* operation) {
     switch (outcome) {
         case Outcome::timed_out: return Error(Errc::timed_out, operation);

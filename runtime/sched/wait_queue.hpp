@@ -23,6 +23,7 @@
 
 #include "runtime/base/intrusive_list.hpp"
 #include "runtime/base/result.hpp"
+#include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
 #include "runtime/sched/fiber_state.hpp"
 
@@ -107,6 +108,10 @@ public:
 private:
     List<Waiter> list_;
 };
+
+// The calling fiber's or thread's wait in a queue that carries nothing over. In the runtime, holding the queue's lock, which is
+// released; after a wait that succeeds neither is touched: whoever woke the waiter may have left it the object to destroy.
+Result<void> wait_in(WaitQueue& queue, SpinLock& held, const char* reason, Deadline deadline);
 
 // The error an outcome other than ready stands for.
 [[nodiscard]] Error error_of(Outcome outcome, const char* operation);
