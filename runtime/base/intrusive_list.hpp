@@ -21,6 +21,7 @@ class List {
 public:
     [[nodiscard]] bool is_empty() const { return first_ == nullptr; }
     [[nodiscard]] T* first() const { return first_; }
+    [[nodiscard]] T* last() const { return last_; }
 
     void push_back(T& node) {
         REEVE_ASSERT(!node.is_linked);

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "runtime/base/intrusive_list.hpp"
 #include "runtime/context/context.hpp"
 #include "runtime/context/exception_state.hpp"
 #include "runtime/context/stack.hpp"
@@ -33,14 +34,13 @@ struct ThreadParkable : Parkable {
 
 enum class Phase : std::uint8_t { free, runnable, running, parked, preempted };
 
-struct Fiber : Parkable {
+struct Fiber : Parkable, ListNode<Fiber> {  // the link of the queue it is in
     static constexpr std::size_t k_name_bytes = 32;
 
     std::atomic<Phase> phase;
     bool holds_hook;                // `on_park` is set
     bool has_begun;                 // it has run: its stack is in use
     unsigned pins;                  // guards that keep it on its thread (pin_to_thread.hpp)
-    Fiber* next;                    // link of the queue the fiber is in
     std::atomic<Worker*> held_by;   // the thread that keeps this fiber (preempted, returning, pinned), null otherwise
     context::Side side;
     context::ExceptionState exceptions;

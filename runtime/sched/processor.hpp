@@ -14,8 +14,8 @@
 #include "runtime/os/ring.hpp"
 #include "runtime/sched/counters.hpp"
 #include "runtime/sched/fiber.hpp"
+#include "runtime/sched/local_queue.hpp"
 #include "runtime/sched/processor_word.hpp"
-#include "runtime/sched/run_queue.hpp"
 #include "runtime/sched/timer_heap.hpp"
 
 namespace reeve::sched {
@@ -44,13 +44,14 @@ struct alignas(64) Processor {
         return reeve::now_ns() - overdue_since_ns.load(std::memory_order_relaxed);
     }
 
-    RunQueue queue;
+    LocalQueue queue;
     TimerHeap timers;
     os::Ring ring;
     std::int64_t now_ns = 0;                   // the clock at the last look, for what need not be exact
     std::uint32_t picks = 0;                   // choices made by the scheduler; drives the fairness ticks
     std::int64_t mean_slice_ns = 1'000'000;    // of late; at first long, so that the first fibers spread
     std::uint32_t slices_at_look = 0;          // `slices` when the clock was last read
+    std::int64_t began_oldest_ns = 0;          // when the oldest fiber of the overflow was last begun, out of turn
     std::int64_t computed_ns = 0;              // when a fiber whose slice was over last gave it away
 
     // Waking another CPU costs it and this one some 20 us together: worth it only for more work than that.

@@ -1,8 +1,8 @@
 // RunQueue: the bounded queue of runnable fibers that one processor owns.
 //
 // Idea. A ring with two ever-growing counters. The holder appends at tail and takes at head; thieves take up to half
-// from head in one step. When it is full, push() hands half back to its caller for the global queue. After Go's local
-// run queue; unlike it there is no "next" slot, which thieves could not reach (a known way to starve).
+// from head in one step. What does not fit is LocalQueue's. After Go's local run queue; unlike it there is no "next" slot,
+// which thieves could not reach (a known way to starve).
 //
 // Callers. push, pop: the holder of the processor. steal_into: the holder of another processor, with its own queue as
 // target. is_empty, size: anybody, a hint. Never parks, not signal-safe.

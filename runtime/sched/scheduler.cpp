@@ -203,7 +203,7 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
     fiber.has_begun = false;
     fiber.bequeaths = length != 0;
     fiber.pins = 0;
-    fiber.next = nullptr;
+    fiber.is_linked = false;
     fiber.held_by.store(nullptr, std::memory_order_relaxed);
     fiber.exceptions = {};
     fiber.saved_errno = 0;
@@ -245,7 +245,8 @@ void Scheduler::make_runnable(Fiber& fiber) {
     fiber.phase.store(Phase::runnable, std::memory_order_release);
     Worker* worker = current_worker();
     Processor* mine = worker && worker->depth() > 0 ? worker->processor() : nullptr;
-    if (mine && mine->queue.push(fiber)) {
+    if (mine) {
+        mine->queue.push(fiber);
         // poll() announces all it found at once. Little work is done sooner by this worker than by one that must be woken;
         // should this one not get to it after all, the monitor wakes another.
         if (worker->is_polling() || !mine->has_work_to_share()) return;

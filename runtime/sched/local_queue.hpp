@@ -1,0 +1,103 @@
+// LocalQueue: all that is runnable on one processor: its bounded run queue, and what did not fit into it.
+//
+// Idea. While a processor has few runnable fibers they run first in, first out. With more, those that have begun still do: they
+// wait in a list, and whatever comes later goes behind them. New fibers that do not fit wait on a stack: the newest are begun
+// first. Fibers that start others then go down one branch before the next, so that the number of stacks in use grows with
+// the depth of a tree and not with its breadth (a million leaves: some thousand stacks instead of 300,000). Thieves take the
+// oldest, from which most will come (Cilk's work stealing; Go's overflow is one global queue, breadth first). A server
+// that is flooded answers the newest requests in time instead of all too late ("adaptive LIFO").
+// So that nothing starves, each refill takes some of both, and now and then the oldest new fiber is begun (pop_oldest).
+//
+// Callers. push, pop, pop_oldest: the holder of the processor. steal_into: the holder of another, with its own queue as target.
+// is_empty, size: anybody, a hint. Takes a lock only while there is an overflow. Never parks, not signal-safe.
+//
+// I1  A fiber is in the run queue or in one of the lists, once.
+// I2  While there is an overflow nothing is pushed to the run queue: of fibers that have begun none overtakes another.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/base/intrusive_list.hpp"
+#include "runtime/base/spin_lock.hpp"
+#include "runtime/sched/run_queue.hpp"
+
+namespace reeve::sched {
+
+class LocalQueue {
+public:
+    // `has_thieves`: steal_into() is called.
+    explicit LocalQueue(bool has_thieves = true) : ring_(has_thieves) {}
+
+    void push(Fiber& fiber) {
+        if (overflow() == 0 && ring_.push(fiber)) [[likely]]
+            return;
+        SpinGuard guard(lock_);
+        (fiber.has_begun ? begun_ : fresh_).push_back(fiber);
+        add_to_overflow(1);
+    }
+
+    Fiber* pop() {
+        if (Fiber* fiber = ring_.pop()) [[likely]]
+            return fiber;
+        if (overflow() == 0) return nullptr;
+        refill(*this, k_refill - k_refill / 4, &List<Fiber>::last);
+        return ring_.pop();
+    }
+
+    // Of the new fibers that wait in the overflow.
+    Fiber* pop_oldest() {
+        if (overflow() == 0) return nullptr;
+        SpinGuard guard(lock_);
+        Fiber* fiber = fresh_.pop_front();
+        if (fiber) add_to_overflow(-1);
+        return fiber;
+    }
+
+    // Takes some of the oldest into `thief`, which is empty. Returns how many were taken.
+    std::uint32_t steal_into(LocalQueue& thief) {
+        if (overflow() == 0) return ring_.steal_into(thief.ring_);
+        return refill(thief, k_refill / 2, &List<Fiber>::first);
+    }
+
+    [[nodiscard]] std::uint32_t size() const { return ring_.size() + overflow(); }
+    [[nodiscard]] bool is_empty() const { return size() == 0; }
+
+private:
+    static constexpr std::uint32_t k_refill = 32;  // at a time; few, so that new fibers are begun depth first
+
+    [[nodiscard]] std::uint32_t overflow() const { return overflow_.load(std::memory_order_acquire); }
+    void add_to_overflow(std::int32_t count) {
+        overflow_.store(overflow_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(count), std::memory_order_release);
+    }
+
+    // Moves up to k_refill of the overflow to the run queue of `target`, which has room: so many that have begun, and new ones,
+    // which run in the order in which they came. `end`: the one to begin with, or to end with.
+    std::uint32_t refill(LocalQueue& target, std::uint32_t begun, Fiber* (List<Fiber>::*end)() const) {
+        SpinGuard guard(lock_);
+        std::uint32_t moved = 0;
+        const auto move = [&](List<Fiber>& from, Fiber* fiber) {
+            Fiber* next = fiber->next;
+            from.remove(*fiber);
+            if (!target.ring_.push(*fiber)) fatal("a run queue that is refilled has no room");
+            ++moved;
+            return next;
+        };
+        while (moved < begun && !begun_.is_empty()) move(begun_, begun_.first());
+        Fiber* next = (fresh_.*end)();
+        if (end == &List<Fiber>::last)
+            for (std::uint32_t more = moved + 1; next && next->previous && more < k_refill; ++more) next = next->previous;
+        while (next && moved < k_refill) next = move(fresh_, next);
+        add_to_overflow(-static_cast<std::int32_t>(moved));
+        return moved;
+    }
+
+    RunQueue ring_;
+    SpinLock lock_;  // guards the lists
+    List<Fiber> begun_;
+    List<Fiber> fresh_;
+    std::atomic<std::uint32_t> overflow_{0};  // how many are in the lists
+};
+
+}  // namespace reeve::sched
