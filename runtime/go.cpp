@@ -55,60 +55,6 @@ FiberSeed prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, 
 
 void start_fiber(Fiber& fiber) { Scheduler::active()->start(fiber); }
 
-void JoinCore::finish() {
-    if (fiber_->belongings.load(std::memory_order_relaxed)) [[unlikely]]
-        drop_belongings(*fiber_);
-    Entry entry;
-    ReadyList woken;
-    {
-        SpinGuard guard(lock_);
-        done_ = true;
-        fiber_ = nullptr;
-        while (Waiter* waiter = waiters_.claim_first()) woken.add(*waiter);
-    }
-    woken.ready_all();
-}
-
-// True once the fiber is done; false when the wait was cancelled, or the caller's own deadline has passed.
-bool JoinCore::wait_once(Cancellable cancellable) {
-    lock_.lock();
-    if (done_) {
-        lock_.unlock();
-        return true;
-    }
-    Waiter waiter("join", cancellable);
-    waiters_.push(waiter);
-    lock_.unlock();
-    if (waiter.park(Deadline::never()) == Outcome::ready) return true;
-    SpinGuard guard(lock_);
-    waiters_.remove_if_linked(waiter);
-    return false;
-}
-
-void JoinCore::wait() {
-    Entry entry;
-    if (wait_once(Cancellable::yes)) return;
-    cancel();
-    (void)wait_once(Cancellable::no);
-}
-
-void JoinCore::cancel() {
-    Entry entry;
-    Fiber* to_schedule = nullptr;
-    {
-        SpinGuard guard(lock_);
-        if (fiber_ && fiber_->state.cancel(FiberState::mark_cancelled)) to_schedule = fiber_;
-    }
-    // Nobody else can schedule it: its wait is claimed.
-    if (to_schedule) Scheduler::active()->make_runnable(*to_schedule);
-}
-
-bool JoinCore::is_done() {
-    Entry entry;
-    SpinGuard guard(lock_);
-    return done_;
-}
-
 }  // namespace sched
 
 namespace this_fiber {

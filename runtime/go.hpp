@@ -11,18 +11,18 @@
 // cancelled, or whose deadline has passed, cancels the fiber it waits for, and still waits.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
-#include "runtime/base/spin_lock.hpp"
 #include "runtime/labels.hpp"
+#include "runtime/sched/join_core.hpp"
 #include "runtime/sched/wait_queue.hpp"
 
 namespace reeve {
@@ -58,33 +58,6 @@ FiberSeed prepare_fiber_for(const FiberOptions* options, F&& closure) {
     ::new (seed.closure) F(std::move(closure));
     return seed;
 }
-
-// What a spawned fiber and its Join share. The fiber's half and the Join's half each hold one reference.
-class JoinCore {
-public:
-    virtual ~JoinCore() = default;
-
-    void bind(Fiber& fiber) { fiber_ = &fiber; }  // before it starts
-    void finish();                                // the fiber, when its closure has returned
-    void wait();                                  // may park; passes a cancellation on
-    void cancel();
-    [[nodiscard]] bool is_done();
-    void release() {
-        // The last one needs no locked instruction to know it.
-        if (references_.load(std::memory_order_acquire) == 1 || references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-    }
-
-    std::exception_ptr error;
-
-private:
-    [[nodiscard]] bool wait_once(Cancellable cancellable);
-
-    SpinLock lock_;
-    bool done_ = false;
-    Fiber* fiber_ = nullptr;  // while it runs
-    WaitQueue waiters_;
-    std::atomic<int> references_{2};
-};
 
 // What a function returned, until somebody takes it; void becomes an empty value.
 template <class T>
@@ -172,23 +145,19 @@ void start_forgotten(const FiberOptions* options, F&& body) {
 template <class F>
 auto start_remembered(const FiberOptions* options, F&& body) {
     using T = std::decay_t<std::invoke_result_t<std::decay_t<F>&>>;
-    std::optional<std::decay_t<F>> closure(std::forward<F>(body));
+    std::decay_t<F> closure(std::forward<F>(body));
     Entry entry;
-    auto* state = new JoinState<T>;
-    Join<T> join(state);
-    Fiber& fiber = *prepare_fiber_for(options, [state, inner = std::move(closure)]() mutable {
+    auto made = std::make_unique<JoinState<T>>();
+    Fiber& fiber = *prepare_fiber_for(options, [state = made.get(), inner = std::move(closure)]() mutable {
         try {
-            state->slot.run(*inner);
+            state->slot.run(inner);
         } catch (...) {
             state->error = std::current_exception();
         }
-        inner.reset();
-        state->finish();
-        state->release();
     }).fiber;
-    state->bind(fiber);
+    made->bind(fiber);
     start_fiber(fiber);
-    return join;
+    return Join<T>(made.release());
 }
 
 }  // namespace sched

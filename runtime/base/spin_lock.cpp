@@ -5,22 +5,24 @@
 
 namespace reeve {
 
-void SpinLock::lock_slowly() {
+void Backoff::pause() {
     constexpr int k_spins = 100;  // about a microsecond: longer than any section runs undisturbed
     constexpr int k_yields = 4;
-    for (int round = 0;; ++round) {
-        for (int spin = 0; spin < k_spins; ++spin) {
-            if (!locked_.load(std::memory_order_relaxed) && !locked_.exchange(true, std::memory_order_acquire)) return;
-            __builtin_ia32_pause();
-        }
-        if (round < k_yields) {
-            sched_yield();
-            continue;
-        }
+    if (++spins_ % k_spins != 0) {
+        __builtin_ia32_pause();
+    } else if (spins_ <= k_yields * k_spins) {
+        sched_yield();
+    } else {
         // Yielding does not help a waiter of higher priority (the monitor) whose CPU the holder needs.
         const timespec pause{0, 10'000};
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
+        spins_ -= k_spins;
     }
+}
+
+void SpinLock::lock_slowly() {
+    for (Backoff backoff; locked_.load(std::memory_order_relaxed) || locked_.exchange(true, std::memory_order_acquire);)
+        backoff.pause();
 }
 
 }  // namespace reeve

@@ -10,6 +10,15 @@
 
 namespace reeve {
 
+// How to wait for what another thread will do in a moment, unless the kernel has taken its CPU.
+class Backoff {
+public:
+    void pause();
+
+private:
+    int spins_ = 0;
+};
+
 class SpinLock {
 public:
     void lock() {

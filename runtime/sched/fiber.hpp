@@ -19,6 +19,7 @@
 namespace reeve::sched {
 
 struct Belongings;
+class JoinCore;
 class Worker;
 
 // Whoever can wait: a fiber, or a plain OS thread that calls the same functions.
@@ -49,6 +50,7 @@ struct Fiber : Parkable, ListNode<Fiber> {  // the link of the queue it is in
     std::uint64_t id;
     void (*run)(void* closure);     // runs and destroys the closure
     void* closure;
+    JoinCore* join;                 // to be told of its end, or null
     void (*on_park)(void* hook);    // called once, in the runtime, before the fiber first parks
     void* hook;
     const char* reason;             // what it waits for: a string constant

@@ -9,6 +9,8 @@
 //   open         closed               waiting (epoch+1)   the waiter, on its own stack          its Waiter
 //   claim        waiting              claimed + outcome   anybody who knows the epoch           nothing yet
 //   ready        claimed              ready               the claimer, exactly once             what it handed over
+//   end          waiting              ready + outcome     anybody who knows the epoch: claim    nothing
+//                                                         and ready in one, handing nothing over
 //   leave        not left             left                the scheduler, on the next stack      the waiter's stack
 //   cancel       waiting+cancellable  ready, `cancelled`  anybody; else only marks the word     the mark
 //   outcome      ready                closed              the waiter, once it runs again
@@ -17,7 +19,7 @@
 // do next. Not for signal handlers.
 //
 // I1  Of all claims on one epoch exactly one succeeds.
-// I2  Exactly one of ready() and leave() of an epoch returns true ("schedule it"), and it is the later one.
+// I2  Exactly one of ready() (or end()) and leave() of an epoch returns true ("schedule it"), and it is the later one.
 // I3  Once a mark (cancelled, hung up, attached) is set, every cancellable wait opened later is over before it starts, unless
 //     the waiter is shielded.
 //
@@ -73,6 +75,17 @@ public:
         const std::uint64_t old = word_.fetch_or(k_ready, std::memory_order_acq_rel);
         REEVE_ASSERT((old & (k_waiting | k_ready)) == 0);
         return (old & k_left) != 0;
+    }
+
+    // Any thread that has nothing to hand over.
+    enum class Ended : std::uint8_t { not_by_this, yes, yes_and_left };  // the last: the caller must schedule the waiter
+    [[nodiscard]] Ended end(Epoch epoch, Outcome outcome) {
+        std::uint64_t old = word_.load(std::memory_order_relaxed);
+        do {
+            if (old >> k_epoch_shift != epoch || (old & k_waiting) == 0) return Ended::not_by_this;
+        } while (!word_.compare_exchange_weak(old, (old & ~k_waiting) | k_ready | outcome_bits(outcome),
+                                              std::memory_order_acq_rel, std::memory_order_relaxed));
+        return (old & k_left) != 0 ? Ended::yes_and_left : Ended::yes;
     }
 
     // The scheduler, once the waiter's stack has been left (a plain thread: just before it sleeps). True: it is ready

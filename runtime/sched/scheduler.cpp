@@ -20,6 +20,7 @@
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/dump.hpp"
 #include "runtime/sched/fork.hpp"
+#include "runtime/sched/join_core.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/preempt.hpp"
 
@@ -46,6 +47,12 @@ void fiber_main(void* arrived) {
     run_closure(self);
     worker = current_worker();
     worker->enter();
+    if (self.join && self.join->finish()) {
+        worker->leave();
+        delete self.join;
+        worker = current_worker();
+        worker->enter();
+    }
     worker->switch_away(After::ended);
     fatal("a fiber that ended was continued");
 }
@@ -203,6 +210,7 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
     fiber.has_begun = false;
     fiber.bequeaths = length != 0;
     fiber.pins = 0;
+    fiber.join = nullptr;
     fiber.is_linked = false;
     fiber.held_by.store(nullptr, std::memory_order_relaxed);
     fiber.exceptions = {};
@@ -235,13 +243,15 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
     return &fiber;
 }
 
-void Scheduler::start(Fiber& fiber) { make_runnable(fiber); }
-
 void Scheduler::make_runnable(Fiber& fiber) {
     if (Worker* keeper = fiber.held_by.load(std::memory_order_relaxed)) [[unlikely]] {
         keeper->resume_pinned();
         return;
     }
+    start(fiber);
+}
+
+void Scheduler::start(Fiber& fiber) {
     fiber.phase.store(Phase::runnable, std::memory_order_release);
     Worker* worker = current_worker();
     Processor* mine = worker && worker->depth() > 0 ? worker->processor() : nullptr;

@@ -1,14 +1,10 @@
 #include "runtime/sched/wait_queue.hpp"
 
-#include "runtime/sched/belongings.hpp"
-#include "runtime/sched/current.hpp"
-#include "runtime/sched/fiber.hpp"
 #include "runtime/sched/fork.hpp"
+#include "runtime/sched/park.hpp"
 #include "runtime/sched/scheduler.hpp"
-#include "runtime/sched/worker.hpp"
 
 namespace reeve::sched {
-namespace {
 
 void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadline) {
     if (thread.state.leave()) return;
@@ -22,29 +18,6 @@ void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadl
         deadline = Deadline::never();
     }
 }
-
-void park_fiber(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const char* reason) {
-    if (fiber.holds_hook) [[unlikely]] {
-        fiber.holds_hook = false;
-        fiber.on_park(fiber.hook);
-    }
-    if (fiber.state.is_ready()) return;
-    Worker& worker = *current_worker();
-    Processor& processor = *worker.processor();
-    fiber.reason = reason;
-    fiber.since_ns = processor.now_ns;
-    fiber.phase.store(Phase::parked, std::memory_order_relaxed);
-    if (deadline.is_never()) {
-        worker.switch_away(After::parked);
-        return;
-    }
-    Timer timer{.who = &fiber, .epoch = epoch, .when_ns = deadline.ns()};
-    processor.timers.arm(timer);
-    worker.switch_away(After::parked);
-    timer.heap->disarm(timer);
-}
-
-}  // namespace
 
 Parkable& current_parkable() {
     Worker* worker = current_worker();
@@ -60,27 +33,10 @@ void schedule(Parkable& who) {
         static_cast<ThreadParkable&>(who).parker.wake();
 }
 
-Entry::Entry() {
-    if (Worker* worker = current_worker()) worker->enter();
-}
-
-Entry::~Entry() {
-    if (Worker* worker = current_worker()) worker->leave_or_yield();
-}
-
 Waiter::Waiter(const char* reason, Cancellable cancellable)
     : who_(current_parkable()), epoch_(who_.state.open(cancellable == Cancellable::yes)), reason_(reason) {}
 
-Outcome Waiter::park(Deadline deadline) {
-    if (const Belongings* own = who_.belongings.load(std::memory_order_relaxed)) [[unlikely]] {
-        if (who_.state.is_cancellable()) deadline = deadline.or_sooner(own->bound);
-    }
-    if (who_.is_fiber)
-        park_fiber(static_cast<Fiber&>(who_), epoch_, deadline, reason_);
-    else if (!who_.state.is_ready())
-        park_thread(static_cast<ThreadParkable&>(who_), epoch_, deadline);
-    return who_.state.outcome();
-}
+Outcome Waiter::park(Deadline deadline) { return sched::park(who_, epoch_, deadline, reason_); }
 
 bool Waiter::is_over() const { return who_.state.is_ready(); }
 

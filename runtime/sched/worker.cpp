@@ -15,6 +15,7 @@
 #include "runtime/sched/preempt.hpp"
 #include "runtime/sched/processor.hpp"
 #include "runtime/sched/scheduler.hpp"
+#include "runtime/sched/wait_queue.hpp"
 
 namespace reeve::sched {
 namespace {
@@ -67,6 +68,14 @@ void Worker::leave_or_yield() {
     } else {
         leave();
     }
+}
+
+Entry::Entry() {
+    if (Worker* worker = current_worker()) worker->enter();
+}
+
+Entry::~Entry() {
+    if (Worker* worker = current_worker()) worker->leave_or_yield();
 }
 
 bool Worker::is_detached() const {

@@ -191,7 +191,7 @@ void grow(int height, std::atomic<int>& begun, std::atomic<int>& most) {
 
 }  // namespace
 
-// Seen failing with a refill from the front of the new fibers: 11,087 at once.
+// Seen failing with a refill from the front of the new fibers: 8,326 at once.
 TEST_CASE("local queue: a tree of fibers is begun branch by branch", "[local_queue]") {
     reeve::Config config = reeve::Config::from_env();
     config.workers = 1;

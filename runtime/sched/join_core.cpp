@@ -1,0 +1,76 @@
+#include "runtime/sched/join_core.hpp"
+
+#include "runtime/sched/park.hpp"
+#include "runtime/sched/wait_queue.hpp"
+
+namespace reeve::sched {
+
+void JoinCore::bind(Fiber& fiber) {
+    fiber_ = &fiber;
+    fiber.join = this;
+}
+
+bool JoinCore::finish() {
+    lock_.lock();
+    fiber_ = nullptr;
+    const bool is_released = is_released_;
+    Parkable* const waiter = waiter_;
+    const bool must_schedule = waiter && waiter->state.end(epoch_, Outcome::ready) == FiberState::Ended::yes_and_left;
+    lock_.unlock();
+    if (is_released) return true;
+    is_done_.store(true, std::memory_order_release);  // I3
+    if (must_schedule) schedule(*waiter);
+    return false;
+}
+
+// True once the fiber has ended; false when the wait was cancelled, or the caller's own deadline has passed.
+[[gnu::always_inline]] inline bool JoinCore::wait_once(bool is_cancellable) {
+    lock_.lock();
+    if (!fiber_) {
+        lock_.unlock();
+        return true;
+    }
+    Parkable& self = current_parkable();
+    const FiberState::Epoch epoch = self.state.open(is_cancellable);
+    waiter_ = &self;
+    epoch_ = epoch;
+    lock_.unlock();
+    if (park(self, epoch, Deadline::never(), "join") == Outcome::ready) return true;
+    SpinGuard guard(lock_);
+    waiter_ = nullptr;
+    return false;
+}
+
+void JoinCore::wait() {
+    if (is_done()) return;
+    Entry entry;
+    for (bool is_cancellable = true; !wait_once(is_cancellable); is_cancellable = false) cancel();
+}
+
+void JoinCore::cancel() {
+    Entry entry;
+    Fiber* to_schedule = nullptr;
+    {
+        SpinGuard guard(lock_);
+        if (fiber_ && fiber_->state.cancel(FiberState::mark_cancelled)) to_schedule = fiber_;
+    }
+    // Nobody else can schedule it: its wait is claimed.
+    if (to_schedule) schedule(*to_schedule);
+}
+
+void JoinCore::release() {
+    if (!is_done()) {
+        Entry entry;
+        {
+            SpinGuard guard(lock_);
+            if (fiber_) {
+                is_released_ = true;
+                return;
+            }
+        }
+        for (Backoff backoff; !is_done(); backoff.pause()) {}
+    }
+    delete this;
+}
+
+}  // namespace reeve::sched
