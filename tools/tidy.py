@@ -39,7 +39,7 @@ LAYERS = (
 )
 
 # The internal headers that the public ones of runtime may show (and that are installed with them).
-SHOWN = ('runtime/sched/counters.hpp', 'runtime/sched/wait_queue.hpp')
+SHOWN = ('runtime/sched/counters.hpp', 'runtime/sched/join_core.hpp', 'runtime/sched/wait_queue.hpp')
 
 # Third-party headers and the only files that may include them.
 FOREIGN = (
