@@ -24,12 +24,15 @@
 
 namespace reeve::sched {
 
-class RunQueue {
+// Its capacity, a power of two, is a parameter so that models can fill it.
+template <std::uint32_t capacity>
+class RunQueueOf {
 public:
-    static constexpr std::uint32_t k_capacity = 256;
+    static constexpr std::uint32_t k_capacity = capacity;
 
-    // `has_thieves`: steal_into() is called. Without, taking needs no compare-exchange.
-    explicit RunQueue(bool has_thieves = true) : has_thieves_(has_thieves) {}
+    // `has_thieves`: steal_into() is called. Without, taking needs no compare-exchange. `first`: where the counters begin.
+    explicit RunQueueOf(bool has_thieves = true, std::uint32_t first = 0)
+        : head_(first), tail_(first), has_thieves_(has_thieves) {}
 
     // False when full.
     [[nodiscard]] bool push(Fiber& fiber) {
@@ -58,7 +61,7 @@ public:
 
     // Takes the older half of this queue into `thief`, which must have room for it (it is empty when its owner steals).
     // Returns how many were taken.
-    std::uint32_t steal_into(RunQueue& thief) {
+    std::uint32_t steal_into(RunQueueOf& thief) {
         std::uint32_t head = head_.load(std::memory_order_acquire);
         for (;;) {
             const std::uint32_t available = tail_.load(std::memory_order_acquire) - head;
@@ -89,10 +92,12 @@ public:
 private:
     std::atomic<Fiber*>& slot(std::uint32_t index) { return slots_[index % k_capacity]; }
 
-    alignas(64) std::atomic<std::uint32_t> head_{0};
-    alignas(64) std::atomic<std::uint32_t> tail_{0};
+    alignas(64) std::atomic<std::uint32_t> head_;
+    alignas(64) std::atomic<std::uint32_t> tail_;
     const bool has_thieves_;
     std::array<std::atomic<Fiber*>, k_capacity> slots_{};
 };
+
+using RunQueue = RunQueueOf<256>;
 
 }  // namespace reeve::sched

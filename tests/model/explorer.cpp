@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t k_stack_bytes = 128 * 1024;
 constexpr std::size_t k_threads_max = 8;
+constexpr std::size_t k_accesses_max = 20'000;  // of an execution that comes to an end
 
 // Each stack costs ThreadSanitizer a thread of its own, and there is one thread only: nothing for it to see.
 #ifdef __SANITIZE_THREAD__
@@ -108,7 +109,9 @@ public:
             was_switched_to_ = true;  // it goes on, or its handler does: not a third thread at once
         }
         was_switched_to_ = false;
+        if (order_.size() == k_accesses_max) fail("it goes round for ever");
         order_ += static_cast<char>('0' + current_);
+        ++threads_[current_]->steps;
     }
 
     void block_until(const std::function<bool()>& condition) {
@@ -135,6 +138,12 @@ public:
         block_until([this, accesses] { return order_.size() != accesses; });
     }
 
+    [[nodiscard]] std::uint64_t steps_but_of(unsigned thread) const {
+        std::uint64_t steps = 0;
+        for (unsigned i = 0; i < threads_.size(); ++i) steps += i == thread ? 0 : threads_[i]->steps;
+        return steps;
+    }
+
     [[noreturn]] void fail(const char* what) {
         note(what);
         context::jump(threads_[current_]->side, main_, this);
@@ -155,6 +164,7 @@ private:
         std::function<void()> handler;
         context::Side side;
         const std::function<bool()>* waits_for = nullptr;
+        std::uint64_t steps = 0;
         bool has_ended = false;
         bool is_pending = false;
         bool is_in_handler = false;
@@ -264,6 +274,8 @@ void access() {
 void pause() { s_running->pause(); }
 
 void block_until(const std::function<bool()>& condition) { s_running->block_until(condition); }
+
+std::uint64_t steps_but_of(unsigned thread) { return s_running->steps_but_of(thread); }
 
 void fail(const char* what) {
     if (!s_running) std::abort();

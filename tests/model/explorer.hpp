@@ -22,7 +22,7 @@
 //
 // Callers: explore(): a test's own OS thread. The body must do the same each time but for what the order changes, and may not
 // throw. Its threads' locals are not destroyed when an execution fails: none of them may own memory. access(), pause(),
-// block_until(), fail(), current(): a model thread.
+// block_until(), steps_but_of(), fail(), current(): a model thread.
 #pragma once
 
 #include <cstdint>
@@ -69,6 +69,8 @@ void access();
 void pause();
 // Goes on once the condition holds, as a thread that sleeps until it is woken. The condition only looks.
 void block_until(const std::function<bool()>& condition);
+// How much the other threads have done: for loops that go round as long as nothing changes. No decision.
+[[nodiscard]] std::uint64_t steps_but_of(unsigned thread);
 // Ends the execution.
 [[noreturn]] void fail(const char* what);
 [[nodiscard]] unsigned current();
