@@ -9,6 +9,8 @@
 // O1  Submitter: publish the fiber in a queue (a), then read the counters here (b). Going idle: add to the counters (c),
 //     then look at all queues once more (d). a-b and c-d are separated by full barriers (seq_cst); otherwise both sides
 //     could miss each other and a fiber would wait with a processor asleep.
+// O2  Who finds something at (d) searches again, and so wakes the next when he has got it: several fibers may have been
+//     published while he was the only searcher, whom their submitters relied on.
 #pragma once
 
 #include <atomic>

@@ -463,9 +463,15 @@ void Worker::sleep(Processor& mine) {
         mine.slices_at_look = mine.slices.load(std::memory_order_relaxed);
         scheduler.monitor->wake_if_asleep();
     }
-    // Whoever took it off the list has counted it as a searcher.
-    is_searching_ = !scheduler.idle.remove(mine);
-    if (is_searching_) mine.counters.wakes.add();
+    if (!scheduler.idle.remove(mine)) {
+        // Whoever took it off the list has counted it as a searcher.
+        is_searching_ = true;
+        mine.counters.wakes.add();
+    } else if (found) {
+        // Whoever published that may have relied on it, as it searched then: there may be more than one worker can do.
+        is_searching_ = true;
+        scheduler.idle.begin_search();
+    }
 }
 
 void Worker::poll(Processor& mine) {
