@@ -282,6 +282,6 @@ void fail(const char* what) {
     s_running->fail(what);
 }
 
-unsigned current() { return s_running->current(); }
+unsigned current() { return s_running ? s_running->current() : k_no_thread; }
 
 }  // namespace reeve::model

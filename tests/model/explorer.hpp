@@ -22,7 +22,7 @@
 //
 // Callers: explore(): a test's own OS thread. The body must do the same each time but for what the order changes, and may not
 // throw. Its threads' locals are not destroyed when an execution fails: none of them may own memory. access(), pause(),
-// block_until(), steps_but_of(), fail(), current(): a model thread.
+// block_until(), steps_but_of(), fail(): a model thread.
 #pragma once
 
 #include <cstdint>
@@ -73,6 +73,8 @@ void block_until(const std::function<bool()>& condition);
 [[nodiscard]] std::uint64_t steps_but_of(unsigned thread);
 // Ends the execution.
 [[noreturn]] void fail(const char* what);
+// The number of the model thread that calls it; k_no_thread outside of run().
+inline constexpr unsigned k_no_thread = ~0U;
 [[nodiscard]] unsigned current();
 
 }  // namespace reeve::model

@@ -1,91 +1,15 @@
-// Channel and select in every order of two or three threads (unchanged sources; parking is a wait of the explorer).
-#include <array>
-#include <concepts>
-#include <deque>
-#include <functional>
-#include <memory>
-#include <new>
-#include <optional>
-#include <span>
-#include <string>
-#include <type_traits>
-#include <utility>
-#include <variant>
-#include <vector>
-
-#include "tests/model/traced.hpp"
+// Channel and select in every order of two or three fibers (unchanged sources: waiting.hpp).
+#include "tests/model/waiting.hpp"
 #include "tests/support/catch.hpp"
-
-#pragma push_macro("NDEBUG")
-#undef NDEBUG
-#define reeve reeve_model
-#define atomic TracedAtomic
-
-#include "runtime/select.cpp"
-
-#undef atomic
-#undef reeve
-#pragma pop_macro("NDEBUG")
-
-// What wait_queue.cpp, base/time.cpp, with_deadline.cpp and channel_core.cpp say, as far as the model needs it.
-namespace reeve_model {
-
-std::int64_t now_ns() { return 0; }
-
-Deadline this_fiber::deadline() { return {}; }
-
-std::string Error::text() const { return operation_; }
-
-namespace sched {
-namespace {
-
-std::array<Parkable, 3> g_threads;  // of the model thread with that number
-
-}  // namespace
-
-Entry::Entry() = default;
-Entry::~Entry() = default;
-
-Waiter::Waiter(const char* reason, Cancellable cancellable)
-    : who_(g_threads[reeve::model::current()]),
-      epoch_(who_.state.open(cancellable == Cancellable::yes)),
-      reason_(reason) {}
-
-Outcome Waiter::park(Deadline) {
-    reeve::model::block_until([this] { return who_.state.is_ready(); });
-    return who_.state.outcome();
-}
-
-bool Waiter::claim(Outcome outcome) {
-    if (!who_.state.claim(epoch_, outcome)) return false;
-    was_claimed_ = true;
-    return true;
-}
-
-void Waiter::ready() { (void)who_.state.ready(); }
-
-Error error_of(Outcome outcome, const char* operation) {
-    return Error(outcome == Outcome::closed ? Errc::closed : Errc::cancelled, operation);
-}
-
-}  // namespace sched
-}  // namespace reeve_model
-
-#define reeve reeve_model
-#include "runtime/channel_core.cpp"
-#undef reeve
 
 using reeve::model::Execution;
 using reeve::model::explore;
 using reeve_model::Channel;
 using reeve_model::Result;
-using reeve_model::sched::FiberState;
+using reeve_model::Waits;
+using reeve_model::Who;
 
 namespace {
-
-void forget_waits() {
-    for (auto& thread : reeve_model::sched::g_threads) thread.state.reset(false);
-}
 
 const auto ignore = [](auto&&...) {};
 
@@ -94,7 +18,7 @@ const auto ignore = [](auto&&...) {};
 // Seen failing with the locks taken in the order of the cases: all wait.
 TEST_CASE("select: two that could meet in two channels do, in one of them", "[model]") {
     const auto explored = explore({.switches = 6}, [](Execution& execution) {
-        forget_waits();
+        Waits waits({Who::fiber, Who::fiber, Who::fiber});
         Channel<int> one;
         Channel<int> two;
         int got = 0;
@@ -116,7 +40,7 @@ TEST_CASE("select: two that could meet in two channels do, in one of them", "[mo
 // Seen failing with the locks released between looking and waiting: all wait.
 TEST_CASE("select: two partners at the same time, one of whom gets through", "[model]") {
     const auto explored = explore({.switches = 3}, [](Execution& execution) {
-        forget_waits();
+        Waits waits({Who::fiber, Who::fiber, Who::fiber});
         Channel<int> one;
         Channel<int> two;
         int got = 0;
@@ -143,7 +67,7 @@ TEST_CASE("select: two partners at the same time, one of whom gets through", "[m
 // Seen failing with the locks released between looking and waiting: all wait.
 TEST_CASE("select: each sends and receives in one channel, and meets the other", "[model]") {
     const auto explored = explore({.switches = 6}, [](Execution& execution) {
-        forget_waits();
+        Waits waits({Who::fiber, Who::fiber, Who::fiber});
         Channel<int> channel;
         int sent = 0;
         int got = 0;
@@ -165,7 +89,7 @@ TEST_CASE("select: each sends and receives in one channel, and meets the other",
 // Seen failing with any place that was out of its queue taken for the claimed one.
 TEST_CASE("select: closing, cancelling and sending, one of which ends it", "[model]") {
     const auto explored = explore({.switches = 3}, [](Execution& execution) {
-        forget_waits();
+        Waits waits({Who::fiber, Who::fiber, Who::fiber});
         Channel<int> one;
         Channel<int> two;
         int got = 0;
@@ -183,7 +107,7 @@ TEST_CASE("select: closing, cancelling and sending, one of which ends it", "[mod
         });
         execution.thread([&] {
             two.close();
-            (void)reeve_model::sched::g_threads[0].state.cancel(FiberState::mark_cancelled);
+            waits.cancel(0);
         });
         if (execution.run()) execution.expect(got == sent, "not once");
     });

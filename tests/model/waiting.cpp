@@ -1,0 +1,169 @@
+#include "tests/model/waiting.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#define reeve reeve_model
+#define atomic TracedAtomic
+
+#include "runtime/barrier.cpp"
+#include "runtime/cancel.cpp"
+#include "runtime/channel_core.cpp"
+#include "runtime/condition.cpp"
+#include "runtime/event.cpp"
+#include "runtime/future.cpp"
+#include "runtime/latch.cpp"
+#include "runtime/mutex.cpp"
+#include "runtime/once.cpp"
+#include "runtime/sched/belongings.cpp"
+#include "runtime/sched/timer_heap.cpp"
+#include "runtime/sched/wait_queue.cpp"
+#include "runtime/select.cpp"
+#include "runtime/semaphore.cpp"
+#include "runtime/shared_mutex.cpp"
+#include "runtime/wait_group.cpp"
+#include "runtime/with_deadline.cpp"
+
+#undef atomic
+#undef reeve
+#pragma pop_macro("NDEBUG")
+
+namespace reeve_model {
+namespace {
+
+constexpr std::size_t k_most = 4;
+
+std::int64_t g_now_ns = 0;
+Waits::World* g_world = nullptr;
+
+// Nobody asks it anything: make_runnable() below is no more than a name.
+sched::Scheduler& no_scheduler() {
+    alignas(sched::Scheduler) static std::array<std::byte, sizeof(sched::Scheduler)> s_memory{};
+    return *std::launder(reinterpret_cast<sched::Scheduler*>(s_memory.data()));
+}
+
+}  // namespace
+
+struct Waits::World {
+    struct One {
+        Who who = Who::thread;
+        sched::ThreadParkable thread;
+        sched::Fiber fiber{};
+        std::optional<sched::Worker> worker;  // of a fiber
+        bool is_scheduled = false;
+    };
+
+    void fire_timers() {
+        std::array<sched::Parkable*, k_most> due{};
+        bool more = false;
+        const std::size_t fired = processor.timers.fire(g_now_ns, due.data(), k_most, more);
+        for (std::size_t i = 0; i < fired; ++i)
+            if (due[i]->state.ready()) sched::schedule(*due[i]);
+    }
+
+    std::array<One, k_most> all;
+    sched::Processor processor{0, false, 0};  // of all fibers
+};
+
+namespace {
+
+Waits::World::One& self() { return g_world->all[reeve::model::current()]; }
+
+}  // namespace
+
+std::int64_t now_ns() { return g_now_ns; }
+
+std::string Error::text() const { return operation_; }
+
+namespace os {
+
+struct Ring::Impl {};
+Ring::Ring(unsigned) {}
+Ring::~Ring() = default;
+
+void Parker::wake() { token_.store(1); }
+bool Parker::park_until(std::int64_t deadline_ns) {
+    reeve::model::block_until([&] { return token_.peek() != 0 || g_now_ns >= deadline_ns; });
+    return token_.exchange(0) != 0;
+}
+
+}  // namespace os
+
+namespace sched {
+
+std::TracedAtomic<Scheduler*> Scheduler::s_active{&no_scheduler()};
+
+Worker* current_worker() {
+    // The test's own thread looks at what is left.
+    if (reeve::model::current() == reeve::model::k_no_thread) return nullptr;
+    return self().worker ? &*self().worker : nullptr;
+}
+ThreadParkable& current_thread_parkable() { return self().thread; }
+void die_if_forked() {}
+
+void Worker::enter() {}
+void Worker::leave_or_yield() {}
+
+void Worker::give(Processor& processor, Claim*, Wake) { processor_.store(&processor); }
+
+// Left, on the other stack, and continued once it is scheduled.
+Worker& Worker::switch_away(After) {
+    Fiber& left = *current_fiber();
+    if (left.state.leave()) return *this;
+    Waits::World::One& one = self();
+    while (!one.is_scheduled) {
+        // A timer that was armed when it was due already fires at the next look.
+        reeve::model::block_until([&] { return one.is_scheduled || g_world->processor.timers.earliest_ns() <= g_now_ns; });
+        if (!one.is_scheduled) g_world->fire_timers();
+    }
+    one.is_scheduled = false;
+    return *this;
+}
+
+void Scheduler::make_runnable(Fiber& fiber) {
+    for (auto& one : g_world->all)
+        if (&one.fiber == &fiber && std::exchange(one.is_scheduled, true)) reeve::model::fail("scheduled twice");
+}
+
+}  // namespace sched
+
+Waits::Waits(std::initializer_list<Who> threads) : world_(std::make_unique<World>()) {
+    g_now_ns = 0;
+    g_world = world_.get();
+    auto* one = world_->all.data();
+    for (const Who who : threads) {
+        one->who = who;
+        one->fiber.is_fiber = true;
+        if (who == Who::fiber) {
+            one->worker.emplace(no_scheduler());
+            one->worker->fiber.store(&one->fiber);
+            one->worker->give(world_->processor, nullptr, sched::Wake::anywhere);
+        }
+        ++one;
+    }
+}
+
+Waits::~Waits() = default;
+
+void Waits::cancel(unsigned thread) {
+    World::One& one = world_->all[thread];
+    sched::Parkable& who = one.who == Who::fiber ? static_cast<sched::Parkable&>(one.fiber) : one.thread;
+    sched::Entry entry;
+    if (who.state.cancel(sched::FiberState::mark_cancelled)) sched::schedule(who);
+}
+
+void Waits::let_time_pass() {
+    g_now_ns = 1;
+    world_->fire_timers();
+}
+
+bool Waits::is_tidy() const {
+    const bool none_scheduled = std::none_of(world_->all.begin(), world_->all.end(), [](const auto& one) { return one.is_scheduled; });
+    return none_scheduled && world_->processor.timers.earliest_ns() == Deadline::k_never_ns;
+}
+
+}  // namespace reeve_model
