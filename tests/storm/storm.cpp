@@ -34,6 +34,7 @@ void Storm::fail(const char* format, ...) {
 Team& Storm::add_team(std::string_view name) {
     Team& team = teams_.emplace_back();
     team.name = name;
+    team.part = teams_.size();
     return team;
 }
 

@@ -31,6 +31,7 @@ private:
 
 struct Team {
     std::string name;
+    std::uint64_t part = 0;  // which one it is
     std::atomic<std::uint64_t> steps{0};
     std::atomic<unsigned> fibers{0};  // that are at it
 };
@@ -39,6 +40,7 @@ class Storm {
 public:
     explicit Storm(std::uint64_t seed) : seed_(seed) {}
 
+    [[nodiscard]] std::uint64_t seed() const { return seed_; }
     // Different for each `part`.
     [[nodiscard]] Chance chance(std::uint64_t part) const;
 
