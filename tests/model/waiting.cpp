@@ -1,4 +1,4 @@
-#include "tests/model/waiting.hpp"
+#include "tests/model/kernel.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,6 +11,7 @@
 #define atomic TracedAtomic
 
 #include "runtime/barrier.cpp"
+#include "runtime/base/result.cpp"
 #include "runtime/cancel.cpp"
 #include "runtime/channel_core.cpp"
 #include "runtime/condition.cpp"
@@ -19,6 +20,7 @@
 #include "runtime/latch.cpp"
 #include "runtime/mutex.cpp"
 #include "runtime/once.cpp"
+#include "runtime/sched/poller.cpp"
 #include "runtime/sched/belongings.cpp"
 #include "runtime/sched/timer_heap.cpp"
 #include "runtime/sched/wait_queue.cpp"
@@ -40,7 +42,7 @@ constexpr std::size_t k_most = 4;
 std::int64_t g_now_ns = 0;
 Waits::World* g_world = nullptr;
 
-// Nobody asks it anything: make_runnable() below is no more than a name.
+// Of it there are only the processors, one for all fibers; make_runnable() below is no more than a name.
 sched::Scheduler& no_scheduler() {
     alignas(sched::Scheduler) static std::array<std::byte, sizeof(sched::Scheduler)> s_memory{};
     return *std::launder(reinterpret_cast<sched::Scheduler*>(s_memory.data()));
@@ -60,13 +62,15 @@ struct Waits::World {
     void fire_timers() {
         std::array<sched::Parkable*, k_most> due{};
         bool more = false;
-        const std::size_t fired = processor.timers.fire(g_now_ns, due.data(), k_most, more);
+        const std::size_t fired = processor().timers.fire(g_now_ns, due.data(), k_most, more);
         for (std::size_t i = 0; i < fired; ++i)
             if (due[i]->state.ready()) sched::schedule(*due[i]);
     }
 
+    [[nodiscard]] sched::Processor& processor() const { return *no_scheduler().processors.front(); }
+
     std::array<One, k_most> all;
-    sched::Processor processor{0, false, 0};  // of all fibers
+    Kernel kernel;
 };
 
 namespace {
@@ -75,15 +79,19 @@ Waits::World::One& self() { return g_world->all[reeve::model::current()]; }
 
 }  // namespace
 
-std::int64_t now_ns() { return g_now_ns; }
+Kernel& Kernel::now() { return g_world->kernel; }
 
-std::string Error::text() const { return operation_; }
+std::int64_t now_ns() { return g_now_ns; }
 
 namespace os {
 
 struct Ring::Impl {};
 Ring::Ring(unsigned) {}
 Ring::~Ring() = default;
+void Ring::push(const Request& request) { Kernel::now().push(request); }
+void Ring::submit() { Kernel::now().submit(); }
+void Ring::cancel_all(int) { Kernel::now().cancel_all(); }
+void Ring::wake() {}
 
 void Parker::wake() { token_.store(1); }
 bool Parker::park_until(std::int64_t deadline_ns) {
@@ -116,8 +124,13 @@ Worker& Worker::switch_away(After) {
     if (left.state.leave()) return *this;
     Waits::World::One& one = self();
     while (!one.is_scheduled) {
-        // A timer that was armed when it was due already fires at the next look.
-        reeve::model::block_until([&] { return one.is_scheduled || g_world->processor.timers.earliest_ns() <= g_now_ns; });
+        // As poll() does: requests to the kernel, completions from it, and timers, which may have been due when they were armed.
+        if (g_world->kernel.has_queued()) g_world->kernel.submit();
+        reeve::model::block_until([&] {
+            return one.is_scheduled || g_world->kernel.has_completions() || g_world->kernel.has_queued() ||
+                   g_world->processor().timers.earliest_ns() <= g_now_ns;
+        });
+        while (g_world->kernel.has_completions()) complete(g_world->kernel.next_completion());
         if (!one.is_scheduled) g_world->fire_timers();
     }
     one.is_scheduled = false;
@@ -134,6 +147,9 @@ void Scheduler::make_runnable(Fiber& fiber) {
 Waits::Waits(std::initializer_list<Who> threads) : world_(std::make_unique<World>()) {
     g_now_ns = 0;
     g_world = world_.get();
+    auto& processors = no_scheduler().processors;
+    processors.clear();
+    processors.push_back(std::make_unique<sched::Processor>(0, false, 0));
     auto* one = world_->all.data();
     for (const Who who : threads) {
         one->who = who;
@@ -141,7 +157,7 @@ Waits::Waits(std::initializer_list<Who> threads) : world_(std::make_unique<World
         if (who == Who::fiber) {
             one->worker.emplace(no_scheduler());
             one->worker->fiber.store(&one->fiber);
-            one->worker->give(world_->processor, nullptr, sched::Wake::anywhere);
+            one->worker->give(world_->processor(), nullptr, sched::Wake::anywhere);
         }
         ++one;
     }
@@ -163,7 +179,7 @@ void Waits::let_time_pass() {
 
 bool Waits::is_tidy() const {
     const bool none_scheduled = std::none_of(world_->all.begin(), world_->all.end(), [](const auto& one) { return one.is_scheduled; });
-    return none_scheduled && world_->processor.timers.earliest_ns() == Deadline::k_never_ns;
+    return none_scheduled && world_->processor().timers.earliest_ns() == Deadline::k_never_ns;
 }
 
 }  // namespace reeve_model

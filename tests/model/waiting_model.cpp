@@ -142,7 +142,8 @@ TEST_CASE("waiting: shared mutex: a writer between readers is let in, or gives u
 // Seen failing with acquire() giving up without granting to those behind it: all wait. And with grant() taking the units before
 // the claim: some are lost.
 TEST_CASE("waiting: semaphore: units are neither lost nor given twice", "[model]") {
-    in_every_order(3, [](Execution& execution, const auto& end_wait) {
+    const bool stays = GENERATE(false, true);  // as it is, until the smaller request has been granted
+    in_every_order(2, [=](Execution& execution, const auto& end_wait) {
         reeve_model::Semaphore units(1);
         std::size_t taken = 0;
         execution.thread([&] {
@@ -153,6 +154,7 @@ TEST_CASE("waiting: semaphore: units are neither lost nor given twice", "[model]
         });
         execution.thread([&] {
             end_wait();
+            if (stays) reeve::model::block_until([&] { return taken != 0; });
             units.release(2);
         });
         if (!execution.run()) return false;
@@ -220,7 +222,7 @@ TEST_CASE("waiting: barrier: both pass, or neither", "[model]") {
 
 // Seen failing with notify_one() taking a waiter out of the queue that it could not claim: all wait.
 TEST_CASE("waiting: condition: a notification is not lost with one who gives up", "[model]") {
-    in_every_order(2, [](Execution& execution, const auto& end_wait) {
+    in_every_order(1, [](Execution& execution, const auto& end_wait) {
         reeve_model::Mutex mutex;
         reeve_model::Condition changed;
         bool has_changed = false;
@@ -342,7 +344,7 @@ TEST_CASE("waiting: cancel token: attached, and gone afterwards", "[model]") {
 }
 
 TEST_CASE("waiting: cancel token: waited for, while its parent is cancelled", "[model]") {
-    in_every_order(2, [](Execution& execution, const auto& end_wait) {
+    in_every_order(1, [](Execution& execution, const auto& end_wait) {
         const reeve_model::CancelSource outer;
         std::optional<reeve_model::CancelSource> inner;
         const auto token = inner.emplace(outer.token()).token();
