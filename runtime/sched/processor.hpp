@@ -44,6 +44,13 @@ struct alignas(64) Processor {
         return reeve::now_ns() - overdue_since_ns.load(std::memory_order_relaxed);
     }
 
+    // Another fiber, or the same after a wait: what was known about the slice before is past.
+    void begin_slice() {
+        slices.store(slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        slice_began_ns.store(0, std::memory_order_relaxed);
+        is_overdue.store(false, std::memory_order_relaxed);
+    }
+
     LocalQueue queue;
     TimerHeap timers;
     os::Ring ring;

@@ -9,7 +9,6 @@
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/fork.hpp"
-#include "runtime/sched/lock_check.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/poller.hpp"
 #include "runtime/sched/preempt.hpp"
@@ -216,42 +215,6 @@ void Worker::detach() {
     depth_.store(0, std::memory_order_relaxed);
 }
 
-// Pinned by its program, or by a lock of the OS, which only the thread that took it can release.
-bool Worker::keeps_thread(After after) {
-    const Fiber& self = *current_fiber();
-    if (scheduler.config.check_locks && self.pins == 0) tell_of_held_locks(self, after);
-    if (after == After::ended) os::forget_held_locks();
-    return after != After::ended;
-}
-
-Worker& Worker::stay(After after) {
-    Fiber& self = *current_fiber();
-    if (after == After::yielded) {
-        if (!give_to(scheduler.take_spare())) return *this;
-        self.phase.store(Phase::preempted, std::memory_order_relaxed);
-        do {
-            stand_in_line(scheduler.preempted);
-            scheduler.notify_work();
-        } while (!await_processor());
-        return *this;
-    }
-    processor()->counters.parks.add();
-    const unsigned entry_depth = depth();
-    self.held_by.store(this, std::memory_order_relaxed);  // published by leave(): whoever ends the wait wakes this thread
-    if (!self.state.leave()) {
-        if (!give_to(scheduler.take_spare())) processor()->word.leave(claim_);
-        depth_.store(0, std::memory_order_relaxed);
-        pinned_.park();
-        depth_.store(1, std::memory_order_relaxed);
-        std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
-        if (!try_claim()) attach();
-        depth_.store(entry_depth, std::memory_order_relaxed);
-    }
-    self.held_by.store(nullptr, std::memory_order_relaxed);
-    self.phase.store(Phase::running, std::memory_order_relaxed);
-    return *this;
-}
-
 // --- switching --------------------------------------------------------------------------------------------------------
 
 void Worker::load(Fiber& next) {
@@ -260,9 +223,7 @@ void Worker::load(Fiber& next) {
     *exceptions_ = next.exceptions;
     *errno_location_ = next.saved_errno;
     Processor& mine = *processor();
-    mine.slices.store(mine.slices.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    mine.slice_began_ns.store(0, std::memory_order_relaxed);
-    mine.is_overdue.store(false, std::memory_order_relaxed);
+    mine.begin_slice();
     mine.counters.switches.add();
 }
 
@@ -440,7 +401,7 @@ Fiber* Worker::steal(Processor& mine) {
     return nullptr;
 }
 
-void Worker::sleep(Processor& mine) {
+bool Worker::sleep(Processor& mine) {
     if (is_searching_) {
         is_searching_ = false;
         scheduler.idle.end_search();
@@ -448,8 +409,11 @@ void Worker::sleep(Processor& mine) {
     scheduler.idle.add(mine);
     // Idle's O1 (d): what was published before add() could be seen is seen here.
     bool found = !scheduler.global.is_empty() || scheduler.has_backlog_to_start() || !scheduler.returning.is_empty() ||
-                 !scheduler.preempted.is_empty() || mine.has_cancels.load(std::memory_order_seq_cst) || scheduler.is_stopping();
+                 !scheduler.preempted.is_empty();
     for (auto& other : scheduler.processors) found = found || !other->queue.is_empty();
+    // One that minds the processor has to give it away for work: not for what another, who searches, will find.
+    if (minded_.load(std::memory_order_relaxed) && mine.queue.is_empty() && scheduler.idle.searching() != 0) found = false;
+    found = found || mine.has_cancels.load(std::memory_order_seq_cst) || scheduler.is_stopping();
     if (!found) {
         ask_for_slice(k_worker_slice_ns);
         mine.is_idle.store(true, std::memory_order_seq_cst);
@@ -472,6 +436,7 @@ void Worker::sleep(Processor& mine) {
         is_searching_ = true;
         scheduler.idle.begin_search();
     }
+    return !found;
 }
 
 void Worker::poll(Processor& mine) {

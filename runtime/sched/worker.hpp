@@ -7,7 +7,7 @@
 //
 // A worker that lost its processor (preempted, or blocked in the kernel) keeps its fiber and its thread: it is detached.
 // At its next entry into the runtime it queues itself, with the fiber, and sleeps until somebody gives it a processor.
-// A pinned fiber that parks keeps its thread in the same way: the thread sleeps until the wait is over.
+// A pinned fiber that parks keeps its thread, too (stay.cpp).
 //
 // Callers are named per method. "In the runtime": depth() > 0 and, but for a detached worker in attach(), a processor is
 // held. The signal handler may interrupt anything; it looks at depth first.
@@ -78,7 +78,7 @@ public:
     // The fiber goes to the end of the local queue, from user code.
     void yield();
     // The wait of a pinned fiber is over: the thread that sleeps with it goes on. Any thread.
-    void resume_pinned() { pinned_.wake(); }
+    void resume_pinned();
 
     // --- fibers; in the runtime, on the stack of the fiber concerned
     // Gives up; returns when the fiber runs again, with the worker it runs on then, maybe another one.
@@ -140,6 +140,7 @@ public:
 private:
     [[nodiscard]] bool try_claim();
     void attach();
+    bool mind(Processor& processor);               // waits with a fiber that stays, and for work
     bool keeps_thread(After after);                // the fiber that leaves is pinned or holds a lock of the OS
     Worker& stay(After after);                     // switch_away() of such a fiber
     bool give_to(Worker* spare);
@@ -152,7 +153,7 @@ private:
     Fiber* find_now(Processor& processor);
     Fiber* pop_local(Processor& processor);
     Fiber* steal(Processor& processor);
-    void sleep(Processor& processor);
+    bool sleep(Processor& processor);              // false: there was work after all
     void run(Fiber& fiber);
     void poll(Processor& processor);
     void look_at_clock(Processor& processor);
@@ -170,7 +171,10 @@ private:
     os::Parker parker_;
     os::SignalTimer again_;
     unsigned times_asked_ = 0;                     // since the monitor's signal
-    os::Parker pinned_;                            // where a pinned fiber waits, with its thread
+    // The processor this thread minds while its fiber waits. Whoever makes it null has ended the wait, or the minding; then the
+    // thread sleeps in `pinned_`.
+    std::atomic<Processor*> minded_{nullptr};
+    os::Parker pinned_;
     context::Side scheduler_side_;
     Fiber* left_ = nullptr;                        // the fiber whose stack was left, and what becomes of it
     After after_ = After::nothing;

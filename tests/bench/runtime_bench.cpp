@@ -2,13 +2,14 @@
 //
 //     runtime_bench [--full | --smoke] [--rounds N] [NAME...]
 //
-// Names: switch spawn_join channel_round_trip channel_buffered parked skynet sleepers wake_beside_hogs thread_spawn_join
+// Names: switch spawn_join channel_round_trip (and _pinned) channel_buffered parked skynet sleepers wake_beside_hogs thread_spawn_join
 // thread_round_trip. Memory is only telling when `parked` runs alone in its process, as tests/bench/run.py does. Those without
 // hogs and threads have a twin in go/twins.go that does the same operations: change both together.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -74,22 +75,36 @@ std::int64_t spawn_join_batch(unsigned workers, std::uint64_t n) {
     });
 }
 
-std::int64_t channel_round_trip(std::uint64_t n) {
-    return timed(1, [n] {
-        reeve::Channel<std::uint64_t> there;
-        reeve::Channel<std::uint64_t> back;
-        auto echo = reeve::spawn([there, back] {
-            for (const std::uint64_t value : there) (void)back.send(value + 1);
-        });
-        std::uint64_t value = 0;
-        for (std::uint64_t i = 0; i < n; ++i) {
-            (void)there.send(value);
-            value = back.recv().value();
-        }
-        there.close();
-        echo.join();
-        if (value != n) reeve::fatal("channel_round_trip: %llu of %llu", (unsigned long long)value, (unsigned long long)n);
+void round_trips(std::uint64_t n, bool is_pinned) {
+    reeve::Channel<std::uint64_t> there;
+    reeve::Channel<std::uint64_t> back;
+    const auto stay = [is_pinned](std::optional<reeve::PinToThread>& pin) {
+        if (is_pinned) pin.emplace();
+    };
+    auto echo = reeve::spawn([there, back, stay] {
+        std::optional<reeve::PinToThread> pin;
+        stay(pin);
+        for (const std::uint64_t value : there) (void)back.send(value + 1);
     });
+    std::optional<reeve::PinToThread> pin;
+    stay(pin);
+    std::uint64_t value = 0;
+    for (std::uint64_t i = 0; i < n; ++i) {
+        (void)there.send(value);
+        value = back.recv().value();
+    }
+    there.close();
+    echo.join();
+    if (value != n) reeve::fatal("channel_round_trip: %llu of %llu", (unsigned long long)value, (unsigned long long)n);
+}
+
+std::int64_t channel_round_trip(std::uint64_t n) {
+    return timed(1, [n] { round_trips(n, false); });
+}
+
+// Two fibers that would soon share a processor are kept on threads of their own: every message wakes one.
+std::int64_t channel_round_trip_pinned(std::uint64_t n) {
+    return timed(2, [n] { round_trips(n, true); });
 }
 
 std::int64_t channel_buffered(unsigned workers, std::uint64_t n) {
@@ -272,6 +287,7 @@ int main(int argc, char** argv) {
                    [=](auto n) { return channel_buffered(workers, n); });
     }
     bench.time("channel_round_trip", {{"workers", 1}}, {300'000, 5'000'000}, channel_round_trip);
+    bench.time("channel_round_trip_pinned", {{"workers", 2}}, {20'000, 200'000}, channel_round_trip_pinned);
     if (bench.is_wanted("skynet")) {
         const std::uint64_t leaves = bench.size({.small = 100'000, .real = 1'000'000});
         std::vector<double> ms;

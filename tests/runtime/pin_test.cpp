@@ -84,6 +84,43 @@ REEVE_TEST("pin: a pinned fiber that waits does not keep its processor", "[pin]"
     for (auto& join : links) join.join();
 }
 
+// While there is nothing to run, a pinned fiber's thread minds its processor: it must see to what comes due there, and give the
+// processor away for work. Seen failing with mind() not polling, and with mind() not giving the processor away (the watchdog
+// ends either).
+REEVE_TEST("pin: what comes while a pinned fiber's thread minds its processor is done", "[pin]") {
+    constexpr int k_rounds = 300;
+    reeve::Channel<int> there;
+    reeve::Channel<int> back;
+    auto echo = reeve::spawn([there, back] {
+        const reeve::PinToThread guard;
+        for (const int value : there) REEVE_EXPECT(back.send(value + 1));
+    });
+    std::atomic<int> naps{0};
+    std::vector<reeve::Join<void>> others;
+    for (int i = 0; i < 4; ++i)
+        others.push_back(reeve::spawn([&naps] {
+            for (int round = 0; round < k_rounds / 3; ++round) {
+                REEVE_EXPECT(reeve::sleep_for(std::chrono::microseconds(20 + round)));
+                ++naps;
+            }
+        }));
+    const reeve::PinToThread guard;
+    for (int round = 0; round < k_rounds; ++round) {
+        REEVE_EXPECT(there.send(round));
+        // The answer and the deadline meet.
+        reeve::Result<int> answer = back.recv(std::chrono::microseconds(round % 40));
+        if (!answer) {
+            REEVE_EXPECT(answer.error() == reeve::Errc::timed_out);
+            answer = back.recv();
+        }
+        REEVE_EXPECT(std::move(answer).value_or(-1) == round + 1);
+    }
+    there.close();
+    echo.join();
+    for (auto& join : others) join.join();
+    REEVE_EXPECT(naps.load() == 4 * (k_rounds / 3));
+}
+
 REEVE_TEST("pin: guards nest, and preemption goes on beside a pinned fiber that computes", "[pin]") {
     std::atomic<bool> stop{false};
     std::vector<reeve::Join<bool>> hogs;

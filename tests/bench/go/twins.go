@@ -194,17 +194,25 @@ func spawnJoinBatch(n int) time.Duration {
 	return time.Since(start)
 }
 
-func channelRoundTrip(n int) time.Duration {
+func roundTrips(n int, isPinned bool) time.Duration {
 	start := time.Now()
 	there := make(chan uint64)
 	back := make(chan uint64)
 	ended := make(chan struct{})
 	go func() {
+		if isPinned {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+		}
 		for value := range there {
 			back <- value + 1
 		}
 		close(ended)
 	}()
+	if isPinned {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	var value uint64
 	for i := 0; i < n; i++ {
 		there <- value
@@ -215,6 +223,10 @@ func channelRoundTrip(n int) time.Duration {
 	require(value == uint64(n), "channel_round_trip: wrong count")
 	return time.Since(start)
 }
+
+func channelRoundTrip(n int) time.Duration { return roundTrips(n, false) }
+
+func channelRoundTripPinned(n int) time.Duration { return roundTrips(n, true) }
 
 func channelBuffered(n int) time.Duration {
 	start := time.Now()
@@ -350,6 +362,7 @@ func main() {
 		measure("channel_buffered", workers, 500_000, 10_000_000, channelBuffered)
 	}
 	measure("channel_round_trip", 1, 300_000, 5_000_000, channelRoundTrip)
+	measure("channel_round_trip_pinned", 2, 20_000, 200_000, channelRoundTripPinned)
 	skynet()
 	sleepers()
 }
