@@ -69,6 +69,15 @@ struct Fiber : Parkable, ListNode<Fiber> {  // the link of the queue it is in
     }
 };
 
+// Begins to bring into the caches what is touched when one that waited for long is made ready and goes on. For several in a row:
+// then they are fetched at the same time. Touches nothing.
+inline void fetch(const Parkable& who) {
+    constexpr std::size_t k_line = 64;
+    constexpr std::size_t k_lines = 3;
+    const auto* first = reinterpret_cast<const std::byte*>(&who);
+    for (std::size_t i = 0; i < k_lines; ++i) __builtin_prefetch(first + i * k_line, 1);
+}
+
 // The calling fiber, or what stands for the calling plain OS thread. Any thread.
 Parkable& current_parkable();
 // Makes one go on whose wait is over and whose stack was left. In the runtime, holding no lock.

@@ -31,6 +31,14 @@ constexpr std::int64_t k_held_quarters = 2;
 
 [[gnu::noinline]] int* errno_location_of_thread() { return &errno; }
 
+// What a fiber touches first when it goes on: it has waited for long, and others that are fetched meanwhile cost no more time.
+void fetch_stack(const Fiber& fiber) {
+    constexpr std::size_t k_line = 64;
+    constexpr std::size_t k_lines = 8;  // the frames from the switch up to the program's own
+    const auto* innermost = static_cast<const std::byte*>(fiber.side.saved);
+    for (std::size_t i = 0; i < k_lines; ++i) __builtin_prefetch(innermost + i * k_line, 1);
+}
+
 }  // namespace
 
 // --- entering and leaving ---------------------------------------------------------------------------------------------
@@ -460,6 +468,7 @@ void Worker::poll(Processor& mine) {
     while (more) {
         const std::size_t fired = mine.timers.fire(mine.now_ns, due, k_batch, more);
         mine.counters.timers_fired.add(fired);
+        for (std::size_t i = 0; i < fired; ++i) fetch_stack(static_cast<Fiber&>(*due[i]));
         for (std::size_t i = 0; i < fired; ++i)
             if (due[i]->state.ready()) scheduler.make_runnable(static_cast<Fiber&>(*due[i]));
     }

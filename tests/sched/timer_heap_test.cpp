@@ -2,8 +2,10 @@
 #include "runtime/sched/timer_heap.hpp"
 
 #include <array>
+#include <atomic>
 #include <deque>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "tests/support/catch.hpp"
@@ -95,4 +97,45 @@ TEST_CASE("timer heap: thousands armed and disarmed at random fire in order and 
         }
     CHECK(in_order);
     CHECK(fired == armed);
+}
+
+// Seen failing, in one run of nine on a busy machine, with fire() giving up the places of what is due before the claims: it reads
+// a timer that is gone.
+TEST_CASE("timer heap: a timer is not looked at once disarm() has returned", "[timer_heap]") {
+    constexpr int k_rounds = 300;
+    constexpr std::size_t k_sleepers = 2000;
+    TimerHeap heap;
+    std::vector<Sleeper> sleepers(k_sleepers);
+    std::atomic<int> armed{0};
+    std::atomic<int> begun{0};
+    std::atomic<int> left{0};
+    std::size_t ended_by_others = 0;
+    std::thread others([&] {
+        for (int round = 1; round <= k_rounds; ++round) {
+            while (armed.load(std::memory_order_acquire) != round) std::this_thread::yield();
+            begun.store(round, std::memory_order_release);
+            for (Sleeper& sleeper : sleepers) {
+                if (!sleeper.state.claim(sleeper.timer.epoch, Outcome::ready)) continue;
+                ++ended_by_others;
+                heap.disarm(sleeper.timer);
+                sleeper.timer.who = nullptr;  // its memory is another's now
+            }
+            left.store(round, std::memory_order_release);
+        }
+    });
+    std::size_t fired = 0;
+    for (int round = 1; round <= k_rounds; ++round) {
+        for (Sleeper& sleeper : sleepers) sleeper.arm(heap, round);
+        armed.store(round, std::memory_order_release);
+        while (begun.load(std::memory_order_acquire) != round) std::this_thread::yield();
+        fired += fire_all(heap, round, 64).size();
+        while (left.load(std::memory_order_acquire) != round) std::this_thread::yield();
+        for (Sleeper& sleeper : sleepers) {
+            (void)sleeper.state.ready();
+            (void)sleeper.state.outcome();
+        }
+    }
+    others.join();
+    CHECK(fired + ended_by_others == k_rounds * k_sleepers);
+    CHECK(heap.earliest_ns() == Deadline::k_never_ns);
 }
