@@ -156,7 +156,7 @@ void parked(const Bench& bench) {
         const std::int64_t start = clock_ns();
         for (std::uint64_t i = 0; i < n; ++i) {
             left.add(1);
-            reeve::go([gate, left, &arrived] {
+            reeve::go([&gate, &left, &arrived] {
                 arrived.fetch_add(1, std::memory_order_relaxed);
                 (void)gate.recv();
                 left.done();
@@ -194,7 +194,7 @@ void sleepers(const Bench& bench) {
             const std::int64_t cpu = reeve::bench::cpu_ns();
             for (std::uint64_t i = 0; i < n; ++i) {
                 left.add(1);
-                reeve::go([left, &late_ns, i] {
+                reeve::go([&left, &late_ns, i] {
                     const auto duration = static_cast<std::int64_t>(1'000'000 + i * 7919 % 99'001 * 1000);
                     const std::int64_t start = clock_ns();
                     (void)reeve::sleep_for(std::chrono::nanoseconds(duration));

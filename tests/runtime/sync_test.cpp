@@ -139,6 +139,21 @@ REEVE_TEST("wait group: waits for all, times out before", "[wait_group]") {
     REEVE_EXPECT(group.wait(20s));
 }
 
+// Seen failing with a count that reaches zero without the lock (the watchdog ends it).
+REEVE_TEST("wait group: the last step and the first wait meet", "[wait_group]") {
+    constexpr int k_rounds = 3000;
+    int done = 0;
+    for (int round = 0; round < k_rounds; ++round) {
+        reeve::WaitGroup group;
+        group.add(2);
+        for (int i = 0; i < 2; ++i) reeve::go([&group] { group.done(); });
+        if (round % 2 == 0) reeve::this_fiber::yield();
+        REEVE_EXPECT(group.wait());
+        ++done;
+    }
+    REEVE_EXPECT(done == k_rounds);
+}
+
 REEVE_TEST("gather: results come in order, at the price of the longest", "[gather]") {
     const auto [number, text] = reeve::gather(
         [] {
