@@ -62,7 +62,8 @@ std::optional<Tick> Channel<Tick>::try_recv() const {
 
 void Channel<Tick>::close() const {
     sched::Entry entry;
-    core_->close();
+    const auto held = core_;  // see Channel::close()
+    held->close();
 }
 
 Channel<Tick> after(Deadline instant) { return {instant.ns(), 0}; }

@@ -66,6 +66,33 @@ REEVE_TEST("channel: close wakes every waiting sender", "[channel]") {
     for (auto& sender : senders) REEVE_EXPECT(sender.join());
 }
 
+// In batches: those of the first have let go of the channel when the last are woken. Seen failing with close() making one batch.
+REEVE_TEST("channel: close wakes hundreds, some of whom give up at that moment", "[channel]") {
+    constexpr int k_waiters = 300;
+    for (int round = 0; round < 5; ++round) {
+        auto channel = std::make_shared<Channel<int>>();
+        std::atomic<int> waiting{0};
+        std::atomic<int> closed{0};
+        std::atomic<int> late{0};
+        std::vector<reeve::Join<void>> waiters;
+        for (int i = 0; i < k_waiters; ++i)
+            waiters.push_back(reeve::spawn([&waiting, &closed, &late, channel, i] {
+                ++waiting;
+                const auto limit = i % 3 == 0 ? reeve::Deadline::in(std::chrono::microseconds(i)) : reeve::Deadline::never();
+                const auto result = channel->recv(limit);
+                ++(result.error() == Errc::closed ? closed : late);
+            }));
+        while (waiting < k_waiters) reeve::this_fiber::yield();
+        const Channel<int>& last = *channel;
+        auto closer = reeve::spawn([&last] { last.close(); });
+        channel.reset();
+        for (auto& waiter : waiters) waiter.join();
+        closer.join();
+        REEVE_EXPECT(closed + late == k_waiters);
+        REEVE_EXPECT(closed >= k_waiters - k_waiters / 3);
+    }
+}
+
 REEVE_TEST("channel: what was buffered can be received after close, then it is closed", "[channel]") {
     Channel<int> channel(3);
     REEVE_EXPECT(channel.send(1));
