@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "runtime/go.hpp"
+#include "runtime/os/shadow_stack.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/monitor.hpp"
 #include "runtime/sched/scheduler.hpp"
@@ -50,6 +51,7 @@ private:
 }  // namespace
 
 void run_erased(const Config& config, void (*main)(void* argument), void* argument) {
+    os::refuse_shadow_stack();
     auto scheduler = std::make_unique<Scheduler>(config);
     QuitHandler quit(config.dump_on_sigquit);
     std::exception_ptr error;

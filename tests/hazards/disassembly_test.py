@@ -5,7 +5,8 @@ A function fails when it copies such an address (to a register that outlives cal
 jump_fcontext. Seen failing with Worker::switch_away() using `errno` itself on both sides of the switch: one call of
 __errno_location, its result in rbx.
 
-Also here: every program is linked with `-z now`, so that no thread is stopped in the loader's lazy resolver.
+Also here: every program is linked with `-z now`, so that no thread is stopped in the loader's lazy resolver; and no object of
+ours is marked as fit for shadow stacks, or the C library may enable them. Seen failing when built with -fcf-protection=full.
 """
 import json
 import os
@@ -46,6 +47,11 @@ def check_bound_now(path):
     return [] if re.search(r'BIND_NOW|FLAGS_1.*NOW', text) else [f'{path}: not linked with -z now']
 
 
+def check_unmarked(path):
+    text = subprocess.run(['readelf', '-nW', path], capture_output=True, text=True, check=True).stdout
+    return [f'{path}: marked for shadow stacks'] if 'SHSTK' in text else []
+
+
 def main():
     if option('b_sanitize') != 'none':
         print('left out: built with a sanitizer, which adds thread-locals of its own')
@@ -56,10 +62,13 @@ def main():
         print('link-time optimisation: the archives hold no machine code, only the programs are looked at')
     elif all(archive.exists() for archive in archives):
         breaches += check_kept('libraries', archives)
+        for archive in archives:
+            breaches += check_unmarked(archive)
     for name in PROGRAMS:
         if (BUILD / name).exists():
             breaches += check_kept(name, [BUILD / name])
             breaches += check_bound_now(BUILD / name)
+            breaches += check_unmarked(BUILD / name)
     for breach in breaches:
         print(breach)
     return 1 if breaches else 0
