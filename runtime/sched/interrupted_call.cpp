@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <sys/syscall.h>
 
 #include "runtime/sched/code_map.hpp"
@@ -41,26 +42,44 @@ bool may_be_made_again(std::uint32_t number, const gregset_t& registers) {
     }
 }
 
+// Of the call that the instruction at `address` makes, where the code before it tells: mov $NUMBER,%eax (b8 and the number) or, for
+// read, xor %eax,%eax (31 c0). glibc's wrappers may load some arguments after it: mov OFFSET(%rsp),%REGISTER (8b, maybe after a
+// prefix of 4x).
+std::optional<std::uint32_t> number_of_call(std::uintptr_t address) {
+    constexpr int k_most_loads = 3;
+    unsigned char code[24];
+    const auto kind = code_map::kind_of(address - sizeof code);
+    if ((kind != code_map::Kind::library && kind != code_map::Kind::program) || !code_map::is_system_call(address)) return std::nullopt;
+    memcpy(code, reinterpret_cast<const void*>(address - sizeof code), sizeof code);
+    const unsigned char* end = code + sizeof code;
+    for (int loads = 0; loads <= k_most_loads; ++loads) {
+        if (end[-5] == 0xb8) {
+            std::uint32_t number = 0;
+            memcpy(&number, end - 4, sizeof number);
+            return number;
+        }
+        if (end[-2] == 0x31 && end[-1] == 0xc0 && end[-3] != 0x45) return SYS_read;
+        if (end[-4] != 0x8b || (end[-3] & 0xc7) != 0x44 || end[-2] != 0x24) return std::nullopt;
+        end -= (end[-5] & 0xf0) == 0x40 ? 5 : 4;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 bool make_interrupted_call_again(ucontext_t& context) {
     auto& registers = context.uc_mcontext.gregs;
     const auto next = static_cast<std::uintptr_t>(registers[REG_RIP]);
-    if (code_map::is_system_call(next)) return true;  // SA_RESTART has set it back
-    if (registers[REG_RAX] != -EINTR) return false;
-    // b8 and the number, 0f 05: mov $NUMBER,%eax; syscall. Or, for read, 31 c0: xor %eax,%eax.
-    unsigned char code[7];
-    const auto kind = code_map::kind_of(next - sizeof code);
-    if (kind != code_map::Kind::library && kind != code_map::Kind::program) return true;
-    memcpy(code, reinterpret_cast<const void*>(next - sizeof code), sizeof code);
-    if (code[5] != 0x0f || code[6] != 0x05) return true;
-    std::uint32_t number = SYS_read;
-    if (code[0] == 0xb8)
-        memcpy(&number, code + 1, sizeof number);
-    else if (code[3] != 0x31 || code[4] != 0xc0)
+    if (code_map::is_system_call(next)) {
+        // SA_RESTART has set it back, or it was interrupted for a request of this thread to complete, before the signal came:
+        // the kernel meant to continue it, but forgets how once a handler has run.
+        if (registers[REG_RAX] == SYS_restart_syscall) registers[REG_RAX] = number_of_call(next).value_or(SYS_restart_syscall);
         return true;
-    if (!may_be_made_again(number, registers)) return true;
-    registers[REG_RAX] = number;
+    }
+    if (registers[REG_RAX] != -EINTR) return false;
+    const std::optional<std::uint32_t> number = number_of_call(next - 2);
+    if (!number || !may_be_made_again(*number, registers)) return true;
+    registers[REG_RAX] = *number;
     registers[REG_RIP] = static_cast<greg_t>(next - 2);
     return true;
 }

@@ -7,9 +7,8 @@
 // A call may begin between the monitor's last look at the thread and its signal. The handler then has it made again, if it
 // can tell which call it was: not when it was made by glibc's syscall(), so these two are left out where calls begin so.
 //
-// Not the runtime's signals, so not covered: epoll_wait, sigtimedwait, semtimedop and calls on a socket with SO_RCVTIMEO or
-// SO_SNDTIMEO end with EINTR, without any signal, when the kernel finishes a request that the same thread had passed to an
-// io_uring. Therefore no fiber here uses an Fd. Programs must expect EINTR from these calls on any thread that runs fibers.
+// Not the runtime's signals, so not covered: some of these calls end with EINTR, without any signal, when the kernel finishes a
+// request that the same thread had passed to an io_uring (task_work_test.cpp). Therefore no fiber here uses an Fd.
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
