@@ -19,6 +19,7 @@ FiberGroup::~FiberGroup() {
 
 void FiberGroup::admit(Member& child, Fiber& fiber) {
     child.fiber = &fiber;
+    fiber.group.store(this, std::memory_order_relaxed);
     SpinGuard guard(lock_);
     children_.push_back(child);
     if (cause_) (void)fiber.state.cancel(FiberState::mark_cancelled);  // it has not begun: nothing to schedule
@@ -91,6 +92,7 @@ Result<void> FiberGroup::wait(Deadline deadline, Cancellable cancellable) {
             return {};
         }
         Waiter waiter(reason_, cancellable);
+        waiter.blocker = Blocker::for_group(this);
         waiters_.push(waiter);
         lock_.unlock();
         const Outcome outcome = waiter.park(deadline);

@@ -5,13 +5,18 @@ namespace reeve {
 Result<void> Mutex::lock_slowly(Deadline deadline, sched::Cancellable cancellable) {
     sched::Entry entry;
     lock_.lock();
-    // Under the lock a contended mutex stays contended; from free to contended means: it is ours, and unlock() will look
-    // into the queue for nothing once.
-    if (word_.exchange(k_contended, std::memory_order_acquire) == k_free) {
+    const std::uintptr_t mine = held_from(__builtin_frame_address(0));
+    for (std::uintptr_t word = word_.load(std::memory_order_relaxed);;) {
+        const bool is_free = word == k_free;
+        const std::uintptr_t next = is_free ? mine : word | k_contended;
+        if (!word_.compare_exchange_weak(word, next, std::memory_order_acquire, std::memory_order_relaxed)) continue;
+        if (!is_free) break;
         lock_.unlock();
         return {};
     }
+    // Under the lock a contended mutex stays contended.
     sched::Waiter waiter("mutex", cancellable);
+    waiter.blocker = sched::Blocker::for_lock(&word_);
     waiters_.push(waiter);
     lock_.unlock();
     const sched::Outcome outcome = waiter.park(deadline);
@@ -27,13 +32,15 @@ void Mutex::unlock_slowly() {
     sched::Entry entry;
     for (;;) {
         lock_.lock();
-        if (word_.load(std::memory_order_relaxed) == k_free) fatal("unlock of a Mutex that is not locked");
+        std::uintptr_t word = word_.load(std::memory_order_relaxed);
+        if (word == k_free) fatal("unlock of a Mutex that is not locked");
         sched::Waiter* next = waiters_.claim_first();
-        if (waiters_.is_empty()) word_.store(k_locked, std::memory_order_release);
+        // A waiter lies on the stack of the fiber that waits.
+        word = next ? held_from(next) : word & ~k_contended;
+        word_.store(waiters_.is_empty() ? word : word | k_contended, std::memory_order_release);
         lock_.unlock();
         if (next) return next->ready();
-        std::uint32_t expected = k_locked;
-        if (word_.compare_exchange_strong(expected, k_free, std::memory_order_release, std::memory_order_relaxed)) return;
+        if (word_.compare_exchange_strong(word, k_free, std::memory_order_release, std::memory_order_relaxed)) return;
     }
 }
 

@@ -9,6 +9,9 @@
 // `std::unique_lock lock(mutex, 10ms)`. try_lock, unlock: never park. Who locks a second time waits for itself.
 // Fibers and plain threads; a fiber may unlock on another OS thread than it locked on. Not signal-safe.
 //
+// Who waits for whom in a circle is told (sched/wait_circles.hpp): therefore the word says who has it, by an address on his
+// stack, which costs nothing. So who locks must unlock.
+//
 // I1  While somebody waits the word says `contended`; only under lock_ it becomes or stops being that.
 // I2  The compare-exchange that frees the mutex is the last unlock() does to it: the next owner may destroy it.
 #pragma once
@@ -38,15 +41,16 @@ public:
         return lock_slowly(deadline, sched::Cancellable::yes);
     }
     bool try_lock() {
-        std::uint32_t expected = k_free;
-        return word_.compare_exchange_strong(expected, k_locked, std::memory_order_acquire, std::memory_order_relaxed);
+        std::uintptr_t expected = k_free;
+        const std::uintptr_t mine = held_from(__builtin_frame_address(0));
+        return word_.compare_exchange_strong(expected, mine, std::memory_order_acquire, std::memory_order_relaxed);
     }
     bool try_lock_for(Deadline from_now) { return lock(from_now).has_value(); }
     bool try_lock_until(Deadline instant) { return lock(instant).has_value(); }
     void unlock() {
-        std::uint32_t expected = k_locked;
-        if (!word_.compare_exchange_strong(expected, k_free, std::memory_order_release, std::memory_order_relaxed))
-            [[unlikely]]
+        std::uintptr_t word = word_.load(std::memory_order_relaxed);
+        if ((word & k_state) != k_locked ||
+            !word_.compare_exchange_strong(word, k_free, std::memory_order_release, std::memory_order_relaxed)) [[unlikely]]
             unlock_slowly();
     }
 
@@ -54,11 +58,15 @@ private:
     Result<void> lock_slowly(Deadline deadline, sched::Cancellable cancellable);
     void unlock_slowly();
 
-    static constexpr std::uint32_t k_free = 0;
-    static constexpr std::uint32_t k_locked = 1;
-    static constexpr std::uint32_t k_contended = 2;  // locked, and the queue must be looked at
+    // Else an address on the owner's stack, and these.
+    static constexpr std::uintptr_t k_free = 0;
+    static constexpr std::uintptr_t k_locked = 1;
+    static constexpr std::uintptr_t k_contended = 2;  // locked, and the queue must be looked at
+    static constexpr std::uintptr_t k_state = k_locked | k_contended;
 
-    std::atomic<std::uint32_t> word_{k_free};
+    static std::uintptr_t held_from(const void* address) { return reinterpret_cast<std::uintptr_t>(address) | k_locked; }
+
+    std::atomic<std::uintptr_t> word_{k_free};
     SpinLock lock_;  // guards waiters_
     sched::WaitQueue waiters_;
 };

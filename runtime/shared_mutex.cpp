@@ -10,11 +10,13 @@ Result<void> SharedMutex::wait(Kind kind, Deadline deadline, sched::Cancellable 
         const std::uint32_t next = enters ? word + unit_of(kind) : word | k_queued;
         if (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel, std::memory_order_relaxed)) continue;
         if (!enters) break;
+        if (kind == Kind::writer) note_writer(__builtin_frame_address(0));
         lock_.unlock();
         return {};
     }
     sched::Waiter waiter("shared mutex", cancellable);
     waiter.slot = &kind;
+    waiter.blocker = sched::Blocker::for_lock(&writer_);
     waiters_.push_back(waiter);
     lock_.unlock();
     const sched::Outcome outcome = waiter.park(deadline);
@@ -55,7 +57,9 @@ bool SharedMutex::hand_over(sched::ReadyList& woken) {
         if (!first->claim(sched::Outcome::ready)) continue;
         woken.add(*first);
         next += unit_of(kind);
-        if (kind == Kind::writer) break;
+        if (kind == Kind::reader) continue;
+        note_writer(first);
+        break;
     }
     if (next == 0) {
         word_.fetch_and(~k_queued, std::memory_order_acq_rel);

@@ -39,10 +39,17 @@ public:
         if (try_lock()) return {};
         return wait(Kind::writer, deadline, sched::Cancellable::yes);
     }
-    bool try_lock() { return try_enter(Kind::writer); }
+    bool try_lock() {
+        if (!try_enter(Kind::writer)) return false;
+        note_writer(__builtin_frame_address(0));
+        return true;
+    }
     bool try_lock_for(Deadline from_now) { return lock(from_now).has_value(); }
     bool try_lock_until(Deadline instant) { return lock(instant).has_value(); }
-    void unlock() { leave(k_writer, "unlock of a SharedMutex that is not locked"); }
+    void unlock() {
+        note_writer(nullptr);
+        leave(k_writer, "unlock of a SharedMutex that is not locked");
+    }
 
     void lock_shared() {
         if (!try_lock_shared()) [[unlikely]]
@@ -77,11 +84,15 @@ private:
                 return true;
         return false;
     }
+    void note_writer(const void* on_its_stack) {
+        writer_.store(reinterpret_cast<std::uintptr_t>(on_its_stack), std::memory_order_relaxed);
+    }
     void leave(std::uint32_t unit, const char* misuse);
     Result<void> wait(Kind kind, Deadline deadline, sched::Cancellable cancellable);
     void admit_readers(sched::ReadyList& woken);
     bool hand_over(sched::ReadyList& woken);
 
+    std::atomic<std::uintptr_t> writer_{0};  // an address on the stack of the writer that is in, or 0 (sched/wait_circles.hpp)
     std::atomic<std::uint32_t> word_{0};
     SpinLock lock_;               // guards waiters_
     List<sched::Waiter> waiters_;  // a waiter's slot points to its Kind

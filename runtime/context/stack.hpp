@@ -46,8 +46,9 @@ public:
     // Calls visit(Stack) for every stack that was ever handed out. Takes the lock.
     template <class Visitor>
     void for_each(Visitor visit) {
-        SpinGuard guard(lock_);
-        for (std::size_t slab = 0; slab < slabs_.size(); ++slab) {
+        for (std::size_t slab = 0;; ++slab) {
+            SpinGuard guard(lock_);  // anew for each: there may be thousands, and others need it
+            if (slab >= slabs_.size()) return;
             const std::size_t used = slab + 1 == slabs_.size() ? carved_ : k_stacks_per_slab;
             for (std::size_t i = 0; i < used; ++i) visit(at(slab, i));
         }

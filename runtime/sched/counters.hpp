@@ -12,6 +12,7 @@
     X(fibers_ended, "fibers ended")                                            \
     X(switches, "fibers switched to")                                          \
     X(parks, "fibers parked")                                                  \
+    X(parks_for_fibers, "of these, until certain fibers go on (a mutex, a join)") \
     X(steals, "fibers stolen from another processor")                          \
     X(wakes, "times it was woken to search for work")                                          \
     X(sleeps, "times a worker slept in its ring")                              \

@@ -55,15 +55,6 @@ void append_frame(std::string& text, void* address) {
     text += '\n';
 }
 
-void write_out(int fd, const std::string& text) {
-    std::size_t done = 0;
-    while (done < text.size()) {
-        const ssize_t written = ::write(fd, text.data() + done, text.size() - done);
-        if (written <= 0) return;
-        done += static_cast<std::size_t>(written);
-    }
-}
-
 void append_backtrace(std::string& text, const Backtrace& backtrace) {
     for (std::size_t i = 0; i < backtrace.count; ++i) append_frame(text, backtrace.addresses[i]);
 }
@@ -101,9 +92,7 @@ void append_fiber(std::string& text, const Fiber& fiber, const Backtrace* runnin
     if (phase != Phase::running) text += ", " + std::to_string((now - seen.since_ns) / 1'000'000) + " ms";
     text += '\n';
     if (phase == Phase::parked || phase == Phase::preempted || (phase == Phase::runnable && !seen.is_held)) {
-        Backtrace backtrace;
-        backtrace.walk(fiber);
-        append_backtrace(text, backtrace);
+        reeve::sched::append_backtrace(text, fiber);
     } else if (running) {
         append_backtrace(text, *running);
     }
@@ -148,6 +137,21 @@ std::deque<Running> ask_running(Scheduler& scheduler) {
 
 }  // namespace
 
+void append_backtrace(std::string& text, const Fiber& fiber) {
+    Backtrace backtrace;
+    backtrace.walk(fiber);
+    append_backtrace(text, backtrace);
+}
+
+void write_out(int fd, const std::string& text) {
+    std::size_t done = 0;
+    while (done < text.size()) {
+        const ssize_t written = ::write(fd, text.data() + done, text.size() - done);
+        if (written <= 0) return;
+        done += static_cast<std::size_t>(written);
+    }
+}
+
 void dump_all(Scheduler& scheduler, int fd) {
     constexpr std::size_t k_chunk = 64 * 1024;
     const std::int64_t now = now_ns();
@@ -164,7 +168,8 @@ void dump_all(Scheduler& scheduler, int fd) {
         write_out(fd, text);
         text.clear();
     });
-    text += "reeve: " + std::to_string(count) + " fibers\n" + ledger_table_of_this_process(scheduler.ledger, 3);
+    text += "reeve: " + std::to_string(count) + " fibers\n" + scheduler.wait_circles.report() +
+            ledger_table_of_this_process(scheduler.ledger, 3);
     write_out(fd, text);
 }
 

@@ -14,6 +14,7 @@
 #include "runtime/context/exception_state.hpp"
 #include "runtime/context/stack.hpp"
 #include "runtime/os/futex.hpp"
+#include "runtime/sched/blocker.hpp"
 #include "runtime/sched/fiber_state.hpp"
 
 namespace reeve::sched {
@@ -55,6 +56,9 @@ struct Fiber : Parkable, ListNode<Fiber> {  // the link of the queue it is in
     void* hook;
     const char* reason;             // what it waits for: a string constant
     std::int64_t since_ns;          // when it was made, then when it last parked, as the processor's clock said
+    std::atomic<Blocker> blocker;   // who must act to end its wait, and until when it waits for that (wait_circles.hpp)
+    std::atomic<std::int64_t> blocked_until_ns;
+    std::atomic<const void*> group; // the FiberGroup that waits for it, if one does
     std::uintptr_t interrupted_at[3];  // code address, stack and frame pointer where it was preempted
     context::StackPool* pool;
     context::Stack stack;

@@ -127,6 +127,11 @@ public:
     [[nodiscard]] bool is_parked() const {
         return (word_.load(std::memory_order_acquire) & (k_left | k_waiting)) == (k_left | k_waiting);
     }
+    // The wait it is parked in, 0 when it is not: two equal answers mean that it has not run in between. Any thread.
+    [[nodiscard]] Epoch parked_in() const {
+        const std::uint64_t word = word_.load(std::memory_order_acquire);
+        return (word & (k_left | k_waiting)) == (k_left | k_waiting) ? word >> k_epoch_shift : 0;
+    }
     // True when the wait is over without the stack having been left: no need to park at all.
     [[nodiscard]] bool is_ready() const { return (word_.load(std::memory_order_acquire) & k_ready) != 0; }
     [[nodiscard]] Outcome outcome() const {

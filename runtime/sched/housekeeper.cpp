@@ -36,6 +36,7 @@ void Housekeeper::main() {
         if ((wanted & dump) != 0) dump_all(scheduler_, 2);
         if ((wanted & trace) != 0) print_trace(scheduler_);
         if ((wanted & deadlock) != 0) scheduler_.deadlock_check.check();
+        if ((wanted & circles) != 0) scheduler_.wait_circles.check();  // after those who print all fibers, with the circles
         bool is_trimming = (wanted & (some_stacks | all_stacks)) != 0;
         while (is_trimming) {
             is_trimming = scheduler_.stacks.trim(k_trimmed_stacks) && (wanted & all_stacks) != 0 &&

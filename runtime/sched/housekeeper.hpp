@@ -27,6 +27,7 @@ public:
         dump = 16,
         trace = 32,
         deadlock = 64,   // look for one
+        circles = 128,   // look for fibers that wait for each other in a circle
     };
 
     explicit Housekeeper(Scheduler& scheduler) : scheduler_(scheduler) {}

@@ -35,7 +35,7 @@ bool JoinCore::finish() {
     waiter_ = &self;
     epoch_ = epoch;
     lock_.unlock();
-    if (park(self, epoch, Deadline::never(), "join") == Outcome::ready) return true;
+    if (park(self, epoch, Deadline::never(), "join", Blocker::for_fiber(&fiber_)) == Outcome::ready) return true;
     SpinGuard guard(lock_);
     waiter_ = nullptr;
     return false;

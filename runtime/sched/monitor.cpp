@@ -64,6 +64,7 @@ void Monitor::main() {
             housekeeper.ask_for(Housekeeper::code_map);
             next_refresh_ns_ = now + k_refresh_pause_ns;
         }
+        if (now >= scheduler_.wait_circles.next_look_ns()) housekeeper.ask_for(Housekeeper::circles);
         if (now >= next_trace_ns_) {
             next_trace_ns_ = now + trace_ns;
             housekeeper.ask_for(Housekeeper::trace);
@@ -87,7 +88,12 @@ void Monitor::main() {
         if (is_quiet) {
             // Only now: what runs after this wakes the monitor, and is looked at before it sleeps again.
             if (scheduler_.deadlock_check.is_possible()) housekeeper.ask_for(Housekeeper::deadlock);
-            parker_.park_until(next_trace_ns_);
+            std::int64_t next_look_ns = scheduler_.wait_circles.next_look_ns();
+            if (next_look_ns <= now_ns()) {
+                housekeeper.ask_for(Housekeeper::circles);
+                next_look_ns = Deadline::k_never_ns;  // should more fibers wait by then, one has run, and the monitor is awake
+            }
+            parker_.park_until(std::min(next_trace_ns_, next_look_ns));
         }
         is_asleep_.store(false, std::memory_order_seq_cst);
         busy_ns = now_ns();

@@ -15,7 +15,8 @@ namespace reeve::sched {
 
 void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadline);
 
-[[gnu::always_inline]] inline void park_fiber(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const char* reason) {
+[[gnu::always_inline]] inline void park_fiber(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const char* reason,
+                                              Blocker blocker) {
     if (fiber.holds_hook) [[unlikely]] {
         fiber.holds_hook = false;
         fiber.on_park(fiber.hook);
@@ -25,6 +26,8 @@ void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadl
     Processor& processor = *worker.processor();
     fiber.reason = reason;
     fiber.since_ns = processor.now_ns;
+    fiber.blocker.store(blocker, std::memory_order_relaxed);
+    if (blocker.kind() != Blocker::nobody) fiber.blocked_until_ns.store(deadline.ns(), std::memory_order_relaxed);
     fiber.phase.store(Phase::parked, std::memory_order_relaxed);
     if (deadline.is_never()) {
         worker.switch_away(After::parked);
@@ -37,12 +40,13 @@ void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadl
 }
 
 // `who`: the caller. `epoch`: of the wait that it has opened.
-[[gnu::always_inline]] inline Outcome park(Parkable& who, FiberState::Epoch epoch, Deadline deadline, const char* reason) {
+[[gnu::always_inline]] inline Outcome park(Parkable& who, FiberState::Epoch epoch, Deadline deadline, const char* reason,
+                                           Blocker blocker) {
     if (const Belongings* own = who.belongings.load(std::memory_order_relaxed)) [[unlikely]] {
         if (who.state.is_cancellable()) deadline = deadline.or_sooner(own->bound);
     }
     if (who.is_fiber)
-        park_fiber(static_cast<Fiber&>(who), epoch, deadline, reason);
+        park_fiber(static_cast<Fiber&>(who), epoch, deadline, reason, blocker);
     else if (!who.state.is_ready())
         park_thread(static_cast<ThreadParkable&>(who), epoch, deadline);
     return who.state.outcome();

@@ -216,6 +216,7 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
     fiber.exceptions = {};
     fiber.saved_errno = 0;
     fiber.reason = "";
+    fiber.group.store(nullptr, std::memory_order_relaxed);
     fiber.pool = pool;
     fiber.stack = stack;
     if (length != 0) memcpy(fiber.name, name.data(), length);

@@ -22,6 +22,7 @@
 #include "runtime/sched/idle.hpp"
 #include "runtime/sched/ledger.hpp"
 #include "runtime/sched/processor.hpp"
+#include "runtime/sched/wait_circles.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace reeve::sched {
@@ -113,6 +114,7 @@ public:
     Ledger ledger;
     BlockingGate blocking_gate;
     DeadlockCheck deadlock_check{*this};
+    WaitCircles wait_circles{*this};
     std::unique_ptr<Monitor> monitor;
     Housekeeper housekeeper{*this};
     std::atomic<bool> cancels_new_fibers{false};

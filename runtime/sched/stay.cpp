@@ -66,6 +66,7 @@ Worker& Worker::stay(After after) {
     // Both published by leave(): whoever ends the wait wakes this thread.
     self.held_by.store(this, std::memory_order_relaxed);
     minded_.store(&mine, std::memory_order_relaxed);
+    mine.counters.parks_for_fibers.add();  // maybe: there are few of these
     if (self.state.leave()) {
         minded_.store(nullptr, std::memory_order_relaxed);
     } else if (!mind(mine)) {

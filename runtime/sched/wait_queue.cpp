@@ -36,7 +36,7 @@ void schedule(Parkable& who) {
 Waiter::Waiter(const char* reason, Cancellable cancellable)
     : who_(current_parkable()), epoch_(who_.state.open(cancellable == Cancellable::yes)), reason_(reason) {}
 
-Outcome Waiter::park(Deadline deadline) { return sched::park(who_, epoch_, deadline, reason_); }
+Outcome Waiter::park(Deadline deadline) { return sched::park(who_, epoch_, deadline, reason_, blocker); }
 
 bool Waiter::is_over() const { return who_.state.is_ready(); }
 

@@ -25,6 +25,7 @@
 #include "runtime/base/result.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
+#include "runtime/sched/blocker.hpp"
 #include "runtime/sched/fiber_state.hpp"
 
 namespace reeve::sched {
@@ -68,6 +69,7 @@ public:
     [[nodiscard]] bool claim(Outcome outcome);
     void ready();
 
+    Blocker blocker;       // set by the waiter before it parks, if at all
     void* slot = nullptr;  // where the claimer finds or leaves the value; the owner of the queue says what it means
 
 private:

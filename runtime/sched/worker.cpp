@@ -278,10 +278,13 @@ void Worker::arrive() {
             left->phase.store(Phase::runnable, std::memory_order_release);
             mine.queue.push(*left);
             break;
-        case After::parked:
+        case After::parked: {
             mine.counters.parks.add();
+            const bool is_for_fibers = left->blocker.load(std::memory_order_relaxed).kind() != Blocker::nobody;
             if (left->state.leave()) scheduler.make_runnable(*left);
+            if (is_for_fibers) mine.counters.parks_for_fibers.add();  // now, when it can be seen parked
             break;
+        }
         case After::ended: scheduler.recycle(mine, *left); break;
         case After::nothing: break;
     }
