@@ -66,15 +66,17 @@ Worker& Worker::stay(After after) {
     // Both published by leave(): whoever ends the wait wakes this thread.
     self.held_by.store(this, std::memory_order_relaxed);
     minded_.store(&mine, std::memory_order_relaxed);
-    mine.counters.parks_for_fibers.add();  // maybe: there are few of these
     if (self.state.leave()) {
         minded_.store(nullptr, std::memory_order_relaxed);
-    } else if (!mind(mine)) {
-        if (!give_to(scheduler.take_spare())) processor()->word.leave(claim_);
-        depth_.store(0, std::memory_order_relaxed);
-        pinned_.park();
-        enter();
-        depth_.store(entry_depth, std::memory_order_relaxed);
+    } else {
+        mine.counters.parks_for_fibers.add();  // maybe: there are few of these
+        if (!mind(mine)) {
+            if (!give_to(scheduler.take_spare())) processor()->word.leave(claim_);
+            depth_.store(0, std::memory_order_relaxed);
+            pinned_.park();
+            enter();
+            depth_.store(entry_depth, std::memory_order_relaxed);
+        }
     }
     self.held_by.store(nullptr, std::memory_order_relaxed);
     self.phase.store(Phase::running, std::memory_order_relaxed);
