@@ -265,8 +265,7 @@ private:
             if (Worker* unused = worker.successor.exchange(nullptr)) put_back(*unused);
         });
         const bool was_used = !successor_;
-        if (was_used) successor_ = scheduler.take_spare();
-        if (!successor_) reeve::fatal("stepped: no thread");
+        if (was_used) successor_ = &take_spare();
         s_witnesses_started.fetch_add(1);
         reeve::go({.name = k_witness}, [] {
             {
@@ -278,6 +277,15 @@ private:
             s_witnesses_run.fetch_add(1);
         });
         return was_used;
+    }
+
+    // There is always one again: the housekeeper starts it, late on a loaded machine.
+    static Worker& take_spare() {
+        for (int ms = 0; ms < 10'000; ++ms) {
+            if (Worker* spare = Scheduler::active()->take_spare()) return *spare;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        reeve::fatal("stepped: no thread");
     }
 
     void put_back(Worker& unused) {
