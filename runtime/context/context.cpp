@@ -22,11 +22,14 @@
 #endif
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
+#endif
+#ifdef REEVE_SANITIZED
 // ThreadSanitizer keeps a shadow call stack per fiber. The function that switches must not be instrumented, or its
-// own entry and exit would land on two different shadow stacks.
-#define REEVE_NO_TSAN __attribute__((no_sanitize("thread"), noinline))
+// own entry and exit would land on two different shadow stacks. AddressSanitizer may put locals on a stack of its own, which
+// ends with the fiber, before the arrival has read what lies there.
+#define REEVE_PLAIN_SWITCH __attribute__((no_sanitize("address", "thread"), noinline))
 #else
-#define REEVE_NO_TSAN
+#define REEVE_PLAIN_SWITCH
 #endif
 
 namespace reeve::context {
@@ -123,7 +126,7 @@ void retire([[maybe_unused]] Side& side) {
 #endif
 }
 
-REEVE_NO_TSAN void* jump(Side& from, Side& to, void* data, [[maybe_unused]] bool for_good) {
+REEVE_PLAIN_SWITCH void* jump(Side& from, Side& to, void* data, [[maybe_unused]] bool for_good) {
     Carrier carrier{&from, &to, data};
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_start_switch_fiber(for_good ? nullptr : &from.fake_stack, to.bottom, to.bytes);
