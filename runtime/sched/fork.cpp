@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "runtime/base/assert.hpp"
 #include "runtime/sched/current.hpp"
@@ -12,6 +14,9 @@ namespace reeve::sched {
 namespace {
 
 std::atomic<bool> s_is_forked{false};
+std::atomic<long> s_process{0};  // the one that has the runtime
+
+long this_process() { return syscall(SYS_getpid); }
 
 void after_fork_in_child() {
     if (!Scheduler::active()) return;
@@ -27,13 +32,16 @@ void watch_forks() {
     REEVE_CHECK(registered == 0);
 }
 
-bool is_forked() { return s_is_forked.load(std::memory_order_relaxed); }
+bool is_other_process() { return s_process.load(std::memory_order_relaxed) != this_process(); }
 
 void die_if_forked() {
-    if (is_forked())
+    if (s_is_forked.load(std::memory_order_relaxed))
         fatal("the child of fork() called the runtime, which only its parent has: let it exec or _exit, or use posix_spawn");
 }
 
-void forget_fork() { s_is_forked.store(false, std::memory_order_relaxed); }
+void forget_fork() {
+    s_is_forked.store(false, std::memory_order_relaxed);
+    s_process.store(this_process(), std::memory_order_relaxed);
+}
 
 }  // namespace reeve::sched

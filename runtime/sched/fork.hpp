@@ -12,8 +12,8 @@ namespace reeve::sched {
 void watch_forks();
 // Ends the process if it is the child of a process with fibers. For slow paths, before anything that would wait.
 void die_if_forked();
-// This is one. Signal-safe.
-[[nodiscard]] bool is_forked();
+// This is one: so from its first instruction on. By a system call; signal-safe.
+[[nodiscard]] bool is_other_process();
 // A new runtime is active here.
 void forget_fork();
 

@@ -88,7 +88,7 @@ void on_preempt(int signal, siginfo_t* info, void* raw) {
         if (Backtrace* wanted = worker->backtrace_wanted.exchange(nullptr, std::memory_order_acq_rel))
             take_backtrace(*worker, context, *wanted);
         // A sanitizer delivers in a forked child what it held back in the parent: there nobody would ever give it a processor.
-        const bool is_in_user_code = worker->depth() == 0 && !is_forked();
+        const bool is_in_user_code = worker->depth() == 0 && !is_other_process();
         const bool is_asked = is_in_user_code && (worker->has_successor() || worker->is_detached());
         // The monitor may be about to take the processor by itself; a call that the signal interrupted is mended all the same.
         if (is_in_user_code && !is_asked) (void)make_interrupted_call_again(context);
