@@ -25,7 +25,7 @@ using reeve::test::short_slices;
 
 namespace {
 
-constexpr int k_processes = 10;
+constexpr int k_processes = reeve::test::is_thread_sanitized() ? 4 : 10;
 constexpr std::size_t k_large = 64 * 1024 * 1024;  // copying its page tables takes longer than a slice
 
 int exit_status_of(pid_t child) {
