@@ -121,6 +121,8 @@ void uses_runtime_in_fork(const std::string& how) {
 // EINTR; system, which calls it again, with Monitor::take() that takes nothing.
 TEST_CASE("processes: fork, and the child exits at once", "[hazards][processes]") { make_processes(fork_and_exit); }
 
+// Seen failing under ThreadSanitizer, which holds signals back, with a child that is known by what its fork handler sets: the
+// signal came before that, and the child was stopped for ever.
 TEST_CASE("processes: fork, and the child execs", "[hazards][processes]") { make_processes(fork_and_exec); }
 
 TEST_CASE("processes: vfork and exec", "[hazards][processes]") { make_processes(vfork_and_exec); }
