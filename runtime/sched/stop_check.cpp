@@ -19,8 +19,10 @@ bool is_library(std::uintptr_t address) { return code_map::kind_of(address) == K
 
 // Is no library function among the callers? By frame pointers when they lead cleanly to the bottom of the stack; else
 // every word of the stack is taken for a return address (more than there are, never fewer).
-// Reads words of a stack that AddressSanitizer takes for padding.
-__attribute__((no_sanitize("address"))) bool has_library_caller(std::uintptr_t stack_pointer, std::uintptr_t frame, std::uintptr_t top) {
+// Reads words of a stack that AddressSanitizer takes for padding, and that other threads wrote, or are about to (an atomic of the
+// interrupted code): any value is as good as any other.
+__attribute__((noinline, no_sanitize("address", "thread"))) bool has_library_caller(std::uintptr_t stack_pointer,
+                                                                                   std::uintptr_t frame, std::uintptr_t top) {
     constexpr int k_frames = 64;
     for (int i = 0; i < k_frames; ++i) {
         if (frame < stack_pointer || frame + 16 > top || frame % 8 != 0) break;
