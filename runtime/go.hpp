@@ -124,7 +124,8 @@ public:
     [[nodiscard]] bool is_done() const { return !state_ || state_->is_done(); }
 
 private:
-    void wait_and_release() {
+    // Not inlined: compilers warn of it inside a std::optional that is empty.
+    [[gnu::noinline]] void wait_and_release() {
         if (!state_) return;
         state_->wait();
         std::exchange(state_, nullptr)->release();
