@@ -8,7 +8,8 @@
 
 namespace reeve {
 
-// What carries I/O. `automatic` means io_uring.
+// What carries I/O. `automatic`: io_uring, or epoll where the kernel refuses it (seccomp profiles of containers, kernels before
+// Linux 6.1, no memory to lock); stats() and the dump tell which. `io_uring`: nothing else, or the process ends with advice.
 enum class Io { automatic, io_uring, epoll };
 
 // What the kernel's scheduler may be asked for, so that woken threads run early beside busy ones (os/kernel_schedule.hpp).

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/os/ring.hpp"
+#include "runtime/os/io_engine.hpp"
 #include "runtime/os/system_call.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
@@ -86,12 +86,12 @@ void Fd::close() {
         ::close(number_);
         return;
     }
-    // Operations in flight: on a socket this ends them; other descriptors' requests are cancelled in every ring. The last
+    // Operations in flight: on a socket this ends them; other descriptors' requests are cancelled in every engine. The last
     // one to leave closes.
     if (::shutdown(number_, SHUT_RDWR) == 0 || errno == ENOTCONN || errno == EINVAL) return;
     sched::Entry entry;
     if (sched::Scheduler* scheduler = sched::Scheduler::active())
-        for (auto& processor : scheduler->processors) processor->ring.cancel_all(number_);
+        for (auto& processor : scheduler->processors) processor->io.cancel_all(number_);
 }
 
 Result<std::size_t> Fd::transfer(const os::Request& request, Deadline deadline, const char* operation) {
@@ -100,8 +100,8 @@ Result<std::size_t> Fd::transfer(const os::Request& request, Deadline deadline, 
     // shutdown() ends what waits on a socket, even what the kernel gets only later.
     const bool needs_cancel = request.opcode != os::Opcode::recv && request.opcode != os::Opcode::send &&
                               request.opcode != os::Opcode::accept && request.opcode != os::Opcode::connect;
-    const sched::Closing closing{state_, k_closing};
-    const long result = sched::perform_anywhere(request, deadline, operation, needs_cancel ? &closing : nullptr);
+    const sched::Closing closing{state_, k_closing, needs_cancel};
+    const long result = sched::perform_anywhere(request, deadline, operation, &closing);
     if (!is_open()) {
         // Accepted at the last moment: nobody will ever get it.
         if (request.opcode == os::Opcode::accept && result >= 0) ::close(static_cast<int>(result));
@@ -133,7 +133,7 @@ Result<std::size_t> Fd::recv(std::span<std::byte> into, Deadline deadline) {
 
 Result<std::size_t> Fd::send(std::span<const std::byte> from, Deadline deadline) {
     const os::Request request{.opcode = os::Opcode::send, .fd = number_, .address = from.data(),
-                              .length = length_of(from.size()), .flags = MSG_NOSIGNAL};
+                              .length = length_of(from.size()), .flags = MSG_NOSIGNAL, .poll_first = true};
     {
         // Nearly always there is room in the socket: then nothing has to wait.
         Use use(*this);

@@ -1,7 +1,7 @@
 // Fd: an owned descriptor whose operations park the calling fiber instead of blocking its thread.
 //
-// Idea. One call is one kernel operation on the processor's ring; the fiber is parked until its completion. From a
-// plain OS thread the same call blocks that thread. close() while operations are in flight is safe: they end with
+// Idea. One call is one kernel operation; the fiber is parked until it is complete. From a plain OS thread the same call
+// blocks that thread. close() while operations are in flight is safe: they end with
 // Errc::closed and the number is given back to the kernel only when the last one has left (Go's fd_mutex).
 //
 // Every call but the constructors, get() and close() may park. Errors: timed_out (deadline), cancelled (the fiber
@@ -84,7 +84,7 @@ public:
 private:
     struct Poll;
     // Room for a Poll: one watch per request is no place for an allocation.
-    alignas(16) std::byte room_[192];
+    alignas(16) std::byte room_[256];
     Poll* poll_;
 };
 

@@ -1,8 +1,8 @@
 // File: files and directories in blocking style; the calling fiber parks, its thread and processor serve others.
 //
 // Idea. Go's os.File on io_uring: one call is one kernel request. What the page cache has is done at once, the rest by threads
-// of the kernel's own. Flags and modes are POSIX's (<fcntl.h>), every descriptor is close-on-exec, offsets and sizes are bytes.
-// Listing a directory, which io_uring cannot do, runs in blocking().
+// of the kernel's own (where io_uring is refused: the runtime's). Flags and modes are POSIX's (<fcntl.h>), every descriptor is
+// close-on-exec, offsets and sizes are bytes. Listing a directory, which io_uring cannot do, runs in blocking().
 //
 // Every call may park but the constructors, close(), fd() and is_open(). Plain threads block; before run(), too. Not signal-safe.
 //

@@ -17,6 +17,8 @@ Stats stats() {
         REEVE_COUNTERS(REEVE_STATS_ADD)
 #undef REEVE_STATS_ADD
     }
+    sum.io_engine = scheduler->io.name();
+    sum.io_uring_refusal = scheduler->io.refusal();
     sum.live_fibers = scheduler->live_fibers();
     sum.threads = scheduler->thread_count();
     sum.monitor_ticks = scheduler->monitor->ticks.value();

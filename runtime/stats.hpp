@@ -21,6 +21,8 @@ struct Stats {
     std::uint64_t processors_taken = 0;   // from fibers that computed or blocked
     std::uint64_t preempt_signals = 0;    // sent to threads that computed without a processor
     std::uint64_t preempt_refusals = 0;   // signals that found the thread where it must not be stopped
+    const char* io_engine = "";           // "io_uring" or "epoll"
+    int io_uring_refusal = 0;             // the errno that made it epoll
     PreemptionStats preemption;           // why slices ended, and how long everything took
 };
 

@@ -2,15 +2,12 @@
 
 #include <atomic>
 #include <cerrno>
-#include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #if __has_include(<valgrind/valgrind.h>)
@@ -21,6 +18,7 @@
 
 #include "runtime/base/assert.hpp"
 #include "runtime/base/time.hpp"
+#include "runtime/os/system_call.hpp"
 
 namespace reeve::os {
 namespace {
@@ -28,43 +26,31 @@ namespace {
 // Linux 6.13: post a message to another ring without having one. Newer than liburing 2.3.
 constexpr unsigned k_register_send_msg_ring = 31;
 
-// Linux 6.9 and 6.18; newer than liburing 2.3. The kernel is asked for them once.
-constexpr std::uint8_t k_ftruncate = 55;
-constexpr int k_write_without_signal = 0x100;  // RWF_NOSIGNAL: a pipe without a reader is an error, no SIGPIPE
+// Operations newer than liburing 2.3. The kernel is asked for them once.
+constexpr std::uint8_t k_ftruncate = 55;          // Linux 6.9
+constexpr std::uint8_t k_sendmsg_zero_copy = 48;  // Linux 6.1; nothing that is needed is newer
 std::atomic<bool> s_knows_ftruncate{false};
 
 constexpr std::uint64_t k_wake = 1;  // user_data of the completion that wake() makes; no pointer has this value
 
-// A request is made by whichever thread submits it: the SIGPIPE of a write would end the process, whoever asked for it. Before
-// Linux 6.18 a handler that does nothing keeps it away; unlike an ignored signal, a program that is started does not inherit it.
-// Returns the flag that does it in newer ones.
-int keep_broken_pipes_quiet() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return 0;
-    // The reader is there, so that an old kernel only refuses the flag.
-    const char byte = 0;
-    const iovec one{const_cast<char*>(&byte), 1};
-    const bool has_flag = pwritev2(ends[1], &one, 1, -1, k_write_without_signal) == 1;
-    ::close(ends[0]);
-    ::close(ends[1]);
-    if (has_flag) return k_write_without_signal;
-    struct sigaction action {};
-    sigaction(SIGPIPE, nullptr, &action);
-    if ((action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL) {
-        action.sa_handler = [](int) {};
-        action.sa_flags = SA_RESTART | SA_ONSTACK;
-        sigaction(SIGPIPE, &action, nullptr);
-    }
-    return 0;
-}
-
-void ask_what_the_kernel_knows(io_uring& ring) {
+// The errno of what the kernel lacks of Linux 6.1, or of what a profile refuses beside io_uring_setup. Asked once.
+int ask_what_the_kernel_knows(io_uring& ring) {
     static std::atomic<bool> s_was_asked{false};
-    if (s_was_asked.exchange(true)) return;
-    if (io_uring_probe* probe = io_uring_get_probe_ring(&ring)) {
-        s_knows_ftruncate.store(io_uring_opcode_supported(probe, k_ftruncate) != 0, std::memory_order_relaxed);
-        io_uring_free_probe(probe);
-    }
+    if (s_was_asked.load(std::memory_order_relaxed)) return 0;
+    io_uring_probe* probe = io_uring_get_probe_ring(&ring);
+    if (!probe) return EPERM;
+    const bool is_new_enough = io_uring_opcode_supported(probe, k_sendmsg_zero_copy) != 0;
+    s_knows_ftruncate.store(io_uring_opcode_supported(probe, k_ftruncate) != 0, std::memory_order_relaxed);
+    io_uring_free_probe(probe);
+    if (!is_new_enough) return ENOSYS;
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring);
+    io_uring_prep_nop(sqe);
+    io_uring_cqe* cqe = nullptr;
+    if (const int result = io_uring_submit_and_wait(&ring, 1); result < 0) return -result;
+    if (const int result = io_uring_wait_cqe(&ring, &cqe); result < 0) return -result;
+    io_uring_cqe_seen(&ring, cqe);
+    s_was_asked.store(true, std::memory_order_relaxed);
+    return 0;
 }
 
 }  // namespace
@@ -81,17 +67,24 @@ struct Ring::Impl {
     int event_fd = -1;  // only where the kernel cannot send a message without a ring
 };
 
-Ring::Ring(unsigned entries) : impl_(std::make_unique<Impl>()) {
+std::unique_ptr<Ring> Ring::make(unsigned entries, int& error) {
+    auto impl = std::make_unique<Impl>();
     io_uring_params parameters{};
     // Completions may pile up behind one slow turn of the loop. And the kernel sizes by this number the table in which it
     // finds a request to be cancelled: with 2,048 entries and thousands of polls it walked lists of a hundred.
     parameters.flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
     parameters.cq_entries = entries * 32;
-    const int error = io_uring_queue_init_params(entries, &impl_->ring, &parameters);
-    if (error < 0)
-        fatal("io_uring is refused (errno %d, %s): it needs Linux 6.1 or newer, a seccomp profile that allows it "
-              "(Docker's default one does not) and memory that may be locked (`ulimit -l`)", -error, strerror(-error));
-    ask_what_the_kernel_knows(impl_->ring);
+    error = -io_uring_queue_init_params(entries, &impl->ring, &parameters);
+    if (error != 0) return nullptr;
+    error = ask_what_the_kernel_knows(impl->ring);
+    if (error != 0) {
+        io_uring_queue_exit(&impl->ring);
+        return nullptr;
+    }
+    return std::unique_ptr<Ring>(new Ring(std::move(impl)));
+}
+
+Ring::Ring(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
     (void)write_flags();
     // Asked once with a message to itself: EINVAL means the kernel is older.
     wake();
@@ -110,7 +103,7 @@ Ring::~Ring() {
 
 void Ring::arm_wake() { push({.opcode = Opcode::poll, .fd = impl_->event_fd, .flags = POLLIN, .user_data = k_wake}); }
 
-void Ring::push(const Request& request) {
+bool Ring::push(const Request& request) {
     io_uring_sqe* sqe = io_uring_get_sqe(&impl_->ring);
     while (!sqe) {
         submit();
@@ -160,15 +153,11 @@ void Ring::push(const Request& request) {
     impl_->note_unsubmitted();
     if (request.opcode != Opcode::cancel && request.user_data != k_wake) impl_->note_in_flight(1);
     io_uring_sqe_set_data64(sqe, request.opcode == Opcode::cancel ? k_no_one : request.user_data);
+    return false;
 }
 
 bool Ring::knows(Opcode opcode) {
     return opcode != Opcode::truncate || s_knows_ftruncate.load(std::memory_order_relaxed);
-}
-
-int Ring::write_flags() {
-    static const int flags = keep_broken_pipes_quiet();
-    return flags;
 }
 
 bool Ring::has_in_flight() const { return impl_->in_flight.load(std::memory_order_relaxed) > 0; }

@@ -15,9 +15,9 @@
     X(parks_for_fibers, "of these, until certain fibers go on (a mutex, a join)") \
     X(steals, "fibers stolen from another processor")                          \
     X(wakes, "times it was woken to search for work")                                          \
-    X(sleeps, "times a worker slept in its ring")                              \
+    X(sleeps, "times a worker slept in its I/O engine")                              \
     X(submits, "calls that submitted requests to the kernel")                  \
-    X(completions, "completions taken from the ring")                          \
+    X(completions, "completions taken from the I/O engine")                          \
     X(timers_fired, "deadlines that came")                                     \
     X(yields_overdue, "slices that ended at the exit of the runtime")          \
     X(turns_given, "times the processor was given to a thread that keeps its fiber")

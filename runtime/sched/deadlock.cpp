@@ -77,7 +77,7 @@ bool DeadlockCheck::is_possible() const {
     if (scheduler_.config.on_deadlock == OnDeadlock::off || main_has_returned_.load(std::memory_order_seq_cst)) return false;
     // is_idle last: who takes a timer or a completion does so after having cleared it.
     return std::all_of(scheduler_.processors.begin(), scheduler_.processors.end(), [](auto& p) {
-        return p->timers.earliest_ns() == Deadline::k_never_ns && !p->ring.has_in_flight() && !p->ring.has_completions() &&
+        return p->timers.earliest_ns() == Deadline::k_never_ns && !p->io.has_in_flight() && !p->io.has_completions() &&
                p->is_idle.load(std::memory_order_seq_cst);
     });
 }
@@ -100,10 +100,12 @@ bool DeadlockCheck::has_threads_of_program() {
         if (!is_possible()) return true;
         own = {run_thread_, monitor_thread_.load(std::memory_order_relaxed), os::thread_id()};
         is_complete = own[1] != 0;
-        scheduler_.for_each_worker([&](Worker& worker) {
-            own.push_back(worker.thread_id.load(std::memory_order_relaxed));
-            is_complete = is_complete && own.back() != 0;
-        });
+        const auto add = [&](int id) {
+            own.push_back(id);
+            is_complete = is_complete && id != 0;
+        };
+        scheduler_.for_each_worker([&](Worker& worker) { add(worker.thread_id.load(std::memory_order_relaxed)); });
+        if (os::FileThreads* files = scheduler_.io.file_threads()) files->for_each_thread_id(add);
         if (!is_complete) nap();
     }
     std::sort(own.begin(), own.end());

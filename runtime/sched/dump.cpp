@@ -168,7 +168,7 @@ void dump_all(Scheduler& scheduler, int fd) {
         write_out(fd, text);
         text.clear();
     });
-    text += "reeve: " + std::to_string(count) + " fibers\n" + scheduler.wait_circles.report() +
+    text += "reeve: " + std::to_string(count) + " fibers; I/O by " + scheduler.io.text() + "\n" + scheduler.wait_circles.report() +
             ledger_table_of_this_process(scheduler.ledger, 3);
     write_out(fd, text);
 }

@@ -109,7 +109,7 @@ std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
     bool any_may_complete = false;
     std::int64_t next = now_ns + (detached_.is_empty() ? k_turn_quanta * quantum_ns_ : tick_ns_);
     for (std::size_t i = 0; i < watches_.size(); ++i) {
-        any_may_complete = any_may_complete || scheduler_.processors[i]->ring.has_in_flight();
+        any_may_complete = any_may_complete || scheduler_.processors[i]->io.has_in_flight();
         next = std::min(next, watches_[i].next_look_ns);
         if (watches_[i].changes_fast) continue;
         // A timer that comes due behind a fiber that computes is worth a look of its own.
@@ -145,7 +145,7 @@ Monitor::Waiting Monitor::who_waits(const Processor& processor, std::int64_t now
     if (scheduler_.is_stopping()) return Waiting::woken;
     if (!processor.queue.is_empty() || !scheduler_.global.is_empty() || !scheduler_.returning.is_empty() ||
         scheduler_.has_backlog_to_start() ||
-        processor.timers.earliest_ns() <= now_ns || processor.ring.has_completions() || processor.ring.has_unsubmitted() ||
+        processor.timers.earliest_ns() <= now_ns || processor.io.has_completions() || processor.io.has_unsubmitted() ||
         processor.has_cancels.load(std::memory_order_relaxed))
         return Waiting::woken;
     return scheduler_.preempted.is_empty() ? Waiting::nobody : Waiting::computing;
@@ -197,7 +197,7 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     if (pace == Pace::computes) {
         // Completions come unannounced; of the rest the monitor knows beforehand, or it is told (note_work). A look costs more
         // than anything that is done at it: so slices of several processors end at one.
-        const bool is_patient = waiting != Waiting::woken && !processor.ring.has_in_flight();
+        const bool is_patient = waiting != Waiting::woken && !processor.io.has_in_flight();
         const std::int64_t left = allowed - elapsed - (is_patient ? tick_ns_ : 0);
         if (is_patient) last.next_look_ns = waiting == Waiting::nobody ? now_ns + k_turn_quanta * quantum_ns_ : last.since_ns + allowed;
         if (waiting == Waiting::nobody || left > 0) return;

@@ -15,15 +15,23 @@ constexpr std::int32_t k_restart = 512;  // ERESTARTSYS: what the kernel's own t
 void queue_request(Operation& operation, os::Request request) {
     operation.processor = current_worker()->processor();
     request.user_data = reinterpret_cast<std::uint64_t>(&operation);
-    operation.processor->ring.push(request);
+    request.pending = &operation.pending;
+    if (operation.processor->io.push(request)) operation.processor->counters.submits.add();
 }
 
-// The ring belongs to the holder of its processor. If that is somebody else, he is asked; a holder that computes will be
+// lock held: cancels_lock, or the caller is the operation's own fiber.
+void push_cancel(Processor& processor, Operation& operation) {
+    processor.io.push({.opcode = os::Opcode::cancel,
+                       .user_data = reinterpret_cast<std::uint64_t>(&operation),
+                       .pending = &operation.pending});
+}
+
+// The engine belongs to the holder of its processor. If that is somebody else, he is asked; a holder that computes will be
 // made to look by the monitor, which counts has_cancels as work that waits.
 void request_cancel(Operation& operation) {
     Processor& owner = *operation.processor;
     if (current_worker()->processor() == &owner) {
-        owner.ring.push({.opcode = os::Opcode::cancel, .user_data = reinterpret_cast<std::uint64_t>(&operation)});
+        push_cancel(owner, operation);
         return;
     }
     {
@@ -31,7 +39,7 @@ void request_cancel(Operation& operation) {
         owner.cancels.push_back(operation);
     }
     owner.has_cancels.store(true, std::memory_order_seq_cst);  // pairs with is_idle in Worker::sleep
-    if (owner.is_idle.load(std::memory_order_seq_cst)) owner.ring.wake();
+    if (owner.is_idle.load(std::memory_order_seq_cst)) owner.io.wake();
 }
 
 void withdraw_cancel(Operation& operation) {
@@ -62,12 +70,15 @@ std::int32_t perform(const os::Request& request, Deadline deadline, const char* 
     if (waiter.is_over()) return (void)waiter.park(deadline), -ECANCELED;
     Operation operation;
     operation.waiter = &waiter;
+    operation.pending.request = &request;
     queue_request(operation, request);
-    if (closing) {
-        operation.processor->ring.submit();
-        operation.processor->counters.submits.add();
+    if (closing && closing->needs_cancel) {
+        if (operation.processor->io.has_unsubmitted()) {
+            operation.processor->io.submit();
+            operation.processor->counters.submits.add();
+        }
         full_barrier();  // pairs with Fd::close(), which sets the bit and then cancels
-        if ((closing->word.load(std::memory_order_relaxed) & closing->bit) != 0) request_cancel(operation);
+        if (closing->is_set()) request_cancel(operation);
     }
     const Outcome outcome = waiter.park(deadline);
     if (outcome == Outcome::ready) return operation.result;
@@ -107,8 +118,7 @@ void complete(const os::Completion& completion) {
 void cancel_pending(Processor& processor) {
     processor.has_cancels.store(false, std::memory_order_seq_cst);
     SpinGuard guard(processor.cancels_lock);
-    while (Operation* operation = processor.cancels.pop_front())
-        processor.ring.push({.opcode = os::Opcode::cancel, .user_data = reinterpret_cast<std::uint64_t>(operation)});
+    while (Operation* operation = processor.cancels.pop_front()) push_cancel(processor, *operation);
 }
 
 }  // namespace reeve::sched

@@ -1,9 +1,9 @@
 // Operation: one kernel request of a parked fiber (or plain thread), and its cancellation.
 //
 // Idea. The request lies on the waiting stack; its address is the user_data of the completion. perform() queues it on the
-// ring of the current processor, parks, and returns the result. When the wait ends first (deadline, cancellation), the
+// engine of the current processor, parks, and returns the result. When the wait ends first (deadline, cancellation), the
 // kernel is told to cancel the request and the fiber waits on, not cancellable now, for the completion: no buffer is
-// written after perform() has returned. A plain thread has no ring: it blocks in the system call's poll(2) (fd.cpp).
+// written after perform() has returned. A plain thread has no engine: it blocks (thread_io.cpp).
 //
 // Callers. perform, watch, unwatch: fibers, inside an Entry. complete, cancel_pending: the holder of the processor.
 //
@@ -20,7 +20,7 @@
 #include "runtime/base/intrusive_list.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
-#include "runtime/os/ring.hpp"
+#include "runtime/os/io_engine.hpp"
 #include "runtime/sched/wait_queue.hpp"
 
 namespace reeve::sched {
@@ -32,20 +32,24 @@ struct Operation : ListNode<Operation> {
     bool done = false;
     std::int32_t result = 0;
     Waiter* waiter = nullptr;            // whom complete() wakes, if it can claim the wait
-    Processor* processor = nullptr;      // whose ring has the request
+    Processor* processor = nullptr;      // whose engine has the request
     void (*on_done)(Operation&) = nullptr;  // called by complete() instead of waking, under `lock`
+    os::Pending pending;                 // the engine's
 };
 
 // Where a descriptor says that it is being closed.
 struct Closing {
     const std::atomic<std::uint64_t>& word;
     std::uint64_t bit;
+    bool needs_cancel;  // who closes cancels what the kernel has; otherwise closing itself ends it, whenever it comes
+
+    [[nodiscard]] bool is_set() const { return (word.load(std::memory_order_relaxed) & bit) != 0; }
 };
 
 // The system call's result or -errno; -ETIME or -ECANCELED when the wait ended before the request did. Work that the kernel
 // has begun in a thread of its own (a file's reads, say) may have to run to its end first, and then counts as done.
-// `closing`: who closes cancels what the kernel has. So the request is passed on at once, and if the descriptor was closed
-// meanwhile it is cancelled from here.
+// `closing`: where it needs a cancel, the request is passed on at once, and if the descriptor was closed meanwhile it is
+// cancelled from here.
 [[nodiscard]] std::int32_t perform(const os::Request& request, Deadline deadline, const char* reason,
                                    const Closing* closing = nullptr);
 

@@ -10,6 +10,7 @@
 
 #include "runtime/base/assert.hpp"
 #include "runtime/config.hpp"
+#include "runtime/os/interruptible_call.hpp"
 #include "runtime/sched/backtrace.hpp"
 #include "runtime/sched/code_map.hpp"
 #include "runtime/sched/current.hpp"
@@ -94,6 +95,7 @@ void on_preempt(int signal, siginfo_t* info, void* raw) {
         if (is_in_user_code && !is_asked) (void)make_interrupted_call_again(context);
         if (!is_asked || stop(*worker, context)) worker->end_signal();
     } else {
+        if (!worker) os::give_up_interrupted_call(*static_cast<ucontext_t*>(raw));
         chain(s_previous_preempt, signal, info, raw);
     }
     errno = saved;

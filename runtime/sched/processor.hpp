@@ -1,4 +1,4 @@
-// Processor: the right to run fibers, with everything that right owns: run queue, timers, ring, stacks, counters.
+// Processor: the right to run fibers, with everything that right owns: run queue, timers, I/O engine, stacks, counters.
 //
 // There are exactly Config::workers of them. A worker that holds one runs fibers; without one it runs at most the user
 // code of the fiber it was left with. The word says who holds it (processor_word.hpp); what is not marked otherwise is
@@ -11,7 +11,7 @@
 #include "runtime/base/intrusive_list.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
-#include "runtime/os/ring.hpp"
+#include "runtime/os/io_engine.hpp"
 #include "runtime/sched/counters.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/local_queue.hpp"
@@ -24,8 +24,7 @@ struct Operation;
 class Worker;
 
 struct alignas(64) Processor {
-    Processor(unsigned number_, bool is_only_one, unsigned ring_entries)
-        : number(number_), queue(!is_only_one), ring(ring_entries) {}
+    Processor(unsigned number_, bool is_only_one, os::IoEngine& io_) : number(number_), queue(!is_only_one), io(io_) {}
 
     const unsigned number;
     int home_cpu = -1;  // where its workers are kept while fibers that compute take turns; -1: nowhere
@@ -36,7 +35,7 @@ struct alignas(64) Processor {
     std::atomic<bool> is_overdue{false};       // set by the monitor: end the slice at the next chance
     std::atomic<std::int64_t> overdue_since_ns{0};  // when that slice began, as the monitor saw it; set before is_overdue
     std::atomic<bool> is_given{false};         // the holder was woken for it and has not got a CPU yet
-    std::atomic<bool> is_idle{false};          // its worker sleeps in the ring; read by the monitor
+    std::atomic<bool> is_idle{false};          // its worker sleeps in the engine; read by the monitor
 
     // How long the overdue slice has lasted; -1: there is none, it ended meanwhile.
     [[nodiscard]] std::int64_t overdue_slice_ns() const {
@@ -53,7 +52,7 @@ struct alignas(64) Processor {
 
     LocalQueue queue;
     TimerHeap timers;
-    os::Ring ring;
+    os::IoEngine& io;
     std::int64_t now_ns = 0;                   // the clock at the last look, for what need not be exact
     std::uint32_t picks = 0;                   // choices made by the scheduler; drives the fairness ticks
     std::int64_t mean_slice_ns = 1'000'000;    // of late; at first long, so that the first fibers spread
@@ -71,7 +70,7 @@ struct alignas(64) Processor {
     std::uint64_t next_fiber_id = 0;
     std::uint64_t last_fiber_id = 0;
 
-    // Operations to be cancelled whose request went to this ring; from any worker.
+    // Operations to be cancelled whose request went to this engine; from any worker.
     SpinLock cancels_lock;
     List<Operation> cancels;
     std::atomic<bool> has_cancels{false};

@@ -1,6 +1,6 @@
 // Starting and ending, in numbered steps.
 //
-// Start: 1 processors with their rings; 2 signal handlers; 3 as many workers as processors, each given one; 4 spares, the
+// Start: 1 processors with their I/O engines; 2 signal handlers; 3 as many workers as processors, each given one; 4 spares, the
 // housekeeper, the monitor. Any step that fails ends the process with a reason: nothing runs yet that could be lost.
 //
 // End (shut_down): 1 new and existing fibers are cancelled: every wait ends with `cancelled`; 2 wait for the last fiber,
@@ -66,13 +66,13 @@ Scheduler::Scheduler(const Config& given)
       cpus(os::allowed_cpus()),
       nice(os::nice_value()),
       stacks(given.stack_bytes),
+      io(given, given.workers != 0 ? given.workers : os::available_cpus()),
       blocking_gate(given.max_threads, given.workers != 0 ? given.workers : os::available_cpus()),
       reserved_threads_(std::min(k_reserved_per_worker * (given.workers != 0 ? given.workers : os::available_cpus()),
                                  given.max_threads / 4)) {
-    if (config.io == Io::epoll) fatal("Config::io = epoll: this build has the io_uring engine only");
     const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
     for (unsigned i = 0; i < count; ++i) {
-        processors.push_back(std::make_unique<Processor>(i, count == 1, config.ring_entries));
+        processors.push_back(std::make_unique<Processor>(i, count == 1, io.engine(i)));
         // Making stacks waits for the process's memory map, which user code may keep busy later.
         Processor& made = *processors.back();
         made.stack_count = static_cast<unsigned>(stacks.take(made.stacks, Processor::k_cached_stacks));
@@ -120,7 +120,7 @@ bool Scheduler::wait_for_fibers(std::int64_t deadline_ns) {
 
 bool Scheduler::wait_for_threads(std::int64_t deadline_ns) {
     for (;;) {
-        for (auto& processor : processors) processor->ring.wake();
+        for (auto& processor : processors) processor->io.wake();
         bool all_exited = true;
         for_each_worker([&](Worker& worker) {
             worker.wake_to_end();
@@ -293,7 +293,7 @@ void Scheduler::notify_work() {
     Processor* processor = idle.pop();
     if (!processor) return;
     idle.begin_search();
-    processor->ring.wake();
+    processor->io.wake();
 }
 
 // --- threads ----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@
 #include "runtime/sched/global_queue.hpp"
 #include "runtime/sched/housekeeper.hpp"
 #include "runtime/sched/idle.hpp"
+#include "runtime/sched/io_engines.hpp"
 #include "runtime/sched/ledger.hpp"
 #include "runtime/sched/processor.hpp"
 #include "runtime/sched/wait_circles.hpp"
@@ -106,6 +107,7 @@ public:
     const int nice;
     const std::int64_t started_ns = now_ns();
     context::StackPool stacks;
+    IoEngines io;
     std::vector<std::unique_ptr<Processor>> processors;
     GlobalQueue global;
     HeldQueue returning;   // first: they were kept waiting by the kernel

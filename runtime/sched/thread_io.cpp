@@ -2,12 +2,16 @@
 
 #include <cerrno>
 #include <climits>
+#include <ctime>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include "runtime/blocking.hpp"
+#include "runtime/os/ring.hpp"
 #include "runtime/os/system_call.hpp"
 #include "runtime/sched/current.hpp"
+#include "runtime/sched/readiness.hpp"
+#include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/worker.hpp"
 #include "runtime/with_deadline.hpp"
 
@@ -30,23 +34,22 @@ long poll_thread(int fd, std::uint32_t events, Deadline deadline) {
     }
 }
 
-// What the descriptor must be ready for; 0: the call does not wait for readiness.
-std::uint32_t events_of(os::Opcode opcode) {
-    switch (opcode) {
-        case os::Opcode::read:
-        case os::Opcode::recv:
-        case os::Opcode::accept: return POLLIN;
-        case os::Opcode::write:
-        case os::Opcode::send:
-        case os::Opcode::connect: return POLLOUT;
-        default: return 0;
+// Of a Unix socket whose listener has no room for more it is made again: nothing can be polled for that.
+long connect_thread(const os::Request& request, Deadline deadline, const Closing* closing) {
+    for (;;) {
+        const long result = os::system_call(request);
+        if (result != -EAGAIN) return result;
+        if (closing && closing->is_set()) return -ECANCELED;
+        if (deadline.has_passed()) return -ETIME;
+        const timespec pause{0, k_backlog_pause_ns};
+        nanosleep(&pause, nullptr);
     }
 }
 
-long perform_on_thread(const os::Request& request, Deadline deadline) {
+long perform_on_thread(const os::Request& request, Deadline deadline, const Closing* closing) {
     if (request.opcode == os::Opcode::poll) return poll_thread(request.fd, request.flags, deadline);
     if (request.opcode == os::Opcode::connect) {
-        if (const long result = os::system_call(request); result != -EINPROGRESS && result != -EAGAIN) return result;
+        if (const long result = connect_thread(request, deadline, closing); result != -EINPROGRESS) return result;
         if (const long result = poll_thread(request.fd, POLLOUT, deadline); result < 0) return result;
         int error = 0;
         socklen_t bytes = sizeof error;
@@ -65,7 +68,9 @@ long perform_on_thread(const os::Request& request, Deadline deadline) {
 
 long perform_anywhere(const os::Request& request, Deadline deadline, const char* reason, const Closing* closing) {
     Worker* worker = current_worker();
-    if (!worker || !worker->current_fiber()) return perform_on_thread(request, deadline.or_sooner(this_fiber::deadline()));
+    if (!worker || !worker->current_fiber()) return perform_on_thread(request, deadline.or_sooner(this_fiber::deadline()), closing);
+    if (os::FileThreads* files = worker->scheduler.io.file_threads())
+        return perform_by_readiness(*files, request, deadline, reason, closing);
     if (!os::Ring::knows(request.opcode)) return blocking([&] { return os::system_call(request); });
     Entry entry;
     return perform(request, deadline, reason, closing);

@@ -429,10 +429,10 @@ bool Worker::sleep(Processor& mine) {
         ask_for_slice(k_worker_slice_ns);
         mine.is_idle.store(true, std::memory_order_seq_cst);
         mine.counters.sleeps.add();
-        if (mine.ring.has_unsubmitted()) mine.counters.submits.add();
+        if (mine.io.has_unsubmitted()) mine.counters.submits.add();
         // Pairs with request_cancel(), which sees is_idle or is seen here; otherwise a cancellation waits for this
         // processor's next completion.
-        if (!mine.has_cancels.load(std::memory_order_seq_cst)) mine.ring.wait(mine.timers.earliest_ns());
+        if (!mine.has_cancels.load(std::memory_order_seq_cst)) mine.io.wait(mine.timers.earliest_ns());
         mine.is_idle.store(false, std::memory_order_relaxed);
         mine.now_ns = now_ns();  // sleeping is no slice
         mine.slices_at_look = mine.slices.load(std::memory_order_relaxed);
@@ -455,14 +455,14 @@ void Worker::poll(Processor& mine) {
     is_polling_ = true;
     look_at_clock(mine);
     if (mine.has_cancels.load(std::memory_order_acquire)) cancel_pending(mine);
-    if (mine.ring.has_unsubmitted()) {
+    if (mine.io.has_unsubmitted()) {
         mine.counters.submits.add();
-        mine.ring.submit();
+        mine.io.submit();
     }
     os::Completion completions[k_batch];
     unsigned drained;
     do {
-        drained = mine.ring.drain(completions, k_batch);
+        drained = mine.io.drain(completions, k_batch);
         mine.counters.completions.add(drained);
         for (unsigned i = 0; i < drained; ++i) complete(completions[i]);
     } while (drained == k_batch);

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -37,6 +38,14 @@ struct Pair {
     std::array<int, 2> ends{};
 };
 
+std::unique_ptr<Ring> make_ring(unsigned entries) {
+    int error = 0;
+    auto ring = Ring::make(entries, error);
+    INFO("errno " << error);
+    REQUIRE(ring);
+    return ring;
+}
+
 std::vector<Completion> wait_for(Ring& ring, std::size_t count) {
     std::vector<Completion> all;
     const std::int64_t until = reeve::now_ns() + k_patience_ns;
@@ -52,7 +61,8 @@ std::vector<Completion> wait_for(Ring& ring, std::size_t count) {
 }  // namespace
 
 TEST_CASE("ring: bytes sent through it are received through it", "[ring]") {
-    Ring ring(16);
+    const auto made = make_ring(16);
+    Ring& ring = *made;
     const Pair pair;
     std::array<char, 16> into{};
     ring.push({.opcode = Opcode::recv, .fd = pair.ends[0], .address = into.data(), .length = 16, .user_data = k_first});
@@ -65,7 +75,8 @@ TEST_CASE("ring: bytes sent through it are received through it", "[ring]") {
 }
 
 TEST_CASE("ring: more requests than it has entries all complete, once each", "[ring]") {
-    Ring ring(8);
+    const auto made = make_ring(8);
+    Ring& ring = *made;
     const Pair pair;
     constexpr std::size_t k_count = 200;
     for (std::size_t i = 0; i < k_count; ++i)
@@ -80,7 +91,8 @@ TEST_CASE("ring: more requests than it has entries all complete, once each", "[r
 }
 
 TEST_CASE("ring: an operation in flight is cancelled, and says so", "[ring]") {
-    Ring ring(8);
+    const auto made = make_ring(8);
+    Ring& ring = *made;
     const Pair pair;
     std::array<char, 16> into{};
     ring.push({.opcode = Opcode::recv, .fd = pair.ends[0], .address = into.data(), .length = 16, .user_data = k_first});
@@ -93,7 +105,8 @@ TEST_CASE("ring: an operation in flight is cancelled, and says so", "[ring]") {
 }
 
 TEST_CASE("ring: the end of a stream is 0, a bad descriptor its errno", "[ring]") {
-    Ring ring(8);
+    const auto made = make_ring(8);
+    Ring& ring = *made;
     const Pair pair;
     ::shutdown(pair.ends[1], SHUT_WR);
     std::array<char, 16> into{};
@@ -104,7 +117,8 @@ TEST_CASE("ring: the end of a stream is 0, a bad descriptor its errno", "[ring]"
 }
 
 TEST_CASE("ring: a wake from another thread ends the wait, before it or during it", "[ring]") {
-    Ring ring(8);
+    const auto made = make_ring(8);
+    Ring& ring = *made;
     // A wake that came first.
     ring.wake();
     std::int64_t until = reeve::now_ns() + k_patience_ns;
@@ -124,7 +138,8 @@ TEST_CASE("ring: a wake from another thread ends the wait, before it or during i
 }
 
 TEST_CASE("ring: waiting ends at the deadline when nothing happens", "[ring]") {
-    Ring ring(8);
+    const auto made = make_ring(8);
+    Ring& ring = *made;
     std::array<Completion, 4> none;
     ring.drain(none.data(), none.size());
     const std::int64_t due = reeve::now_ns() + 3'000'000;
@@ -133,7 +148,8 @@ TEST_CASE("ring: waiting ends at the deadline when nothing happens", "[ring]") {
 }
 
 TEST_CASE("ring: a request of one thread completes for another that drains", "[ring]") {
-    Ring ring(8);
+    const auto made = make_ring(8);
+    Ring& ring = *made;
     const Pair pair;
     std::array<Completion, 4> none;
     CHECK(ring.drain(none.data(), none.size()) == 0);  // what the ring sent itself when it was made

@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/os/ring.hpp"
+#include "runtime/os/system_call.hpp"
 #include "runtime/runtime.hpp"
 #include "tests/support/reeve_test.hpp"
 
@@ -156,7 +156,7 @@ REEVE_TEST("file: a pipe that nobody reads is reset, without SIGPIPE", "[file]")
     // The tests ignore the signal; kernels before Linux 6.18 need that, or a handler.
     struct sigaction before {};
     struct sigaction fatal {};
-    ::sigaction(SIGPIPE, reeve::os::Ring::write_flags() != 0 ? &fatal : nullptr, &before);
+    ::sigaction(SIGPIPE, reeve::os::write_flags() != 0 ? &fatal : nullptr, &before);
     const Folder folder;
     const std::string path = folder / "fifo";
     REEVE_EXPECT(::mkfifo(path.c_str(), 0600) == 0);
