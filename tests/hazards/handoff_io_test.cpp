@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/hazards/hogs.hpp"
@@ -94,9 +95,11 @@ bool round(const Then& then) {
     auto submitter = reeve::spawn({.name = "submitter"}, [&] {
         const long thread = thread_id();
         const std::uint64_t submits = reeve::stats().submits;
-        for (int i = 0; i < 1000 && reeve::stats().submits == submits; ++i) reeve::this_fiber::yield();
+        // With epoll whoever starts an operation tells the kernel, which ties nothing to a thread.
+        const bool is_told = std::string_view(reeve::stats().io_engine) == "epoll";
+        for (int i = 0; i < 1000 && !is_told && reeve::stats().submits == submits; ++i) reeve::this_fiber::yield();
         for (int i = 0; i < 200; ++i) reeve::this_fiber::yield();
-        same_thread = thread_id() == thread && reeve::stats().submits != submits;
+        same_thread = thread_id() == thread && (is_told || reeve::stats().submits != submits);
         submitted = true;
         then(over);
     });

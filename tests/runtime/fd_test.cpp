@@ -1,10 +1,21 @@
 // Fd: operations park the fiber, deadlines and cancellation end them, close ends what is in flight.
 #include "runtime/fd.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <optional>
+#include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "runtime/runtime.hpp"
 #include "tests/support/reeve_test.hpp"
@@ -25,6 +36,20 @@ struct Pair {
     Fd left;
     Fd right;
 };
+
+// A pipe as another program hands it over: blocking.
+struct BlockingPipe {
+    BlockingPipe() {
+        std::array<int, 2> ends{};
+        REEVE_EXPECT(::pipe2(ends.data(), O_CLOEXEC) == 0);
+        reader = Fd(ends[0]);
+        writer = Fd(ends[1]);
+    }
+    Fd reader;
+    Fd writer;
+};
+
+bool is_nonblocking(const Fd& fd) { return (::fcntl(fd.get(), F_GETFL) & O_NONBLOCK) != 0; }
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
@@ -163,4 +188,197 @@ REEVE_TEST("hangup watch: nothing happens while the peer stays", "[fd]") {
         return slept && !watch.hung_up();
     }).join();
     REEVE_EXPECT(stayed);
+}
+
+// --- whichever engine carries it (the suite runs these with each) -------------------------------------------------------
+
+// Seen failing with an engine that does not arm a descriptor again for those that still wait: the reader waited for ever.
+REEVE_TEST("fd: one fiber reads, another writes, the same socket at the same time", "[fd]") {
+    Pair pair;
+    constexpr std::size_t k_total = 2'000'000;
+    const auto pump = [](Fd& fd) {
+        auto writer = reeve::spawn([&fd] {
+            const std::string block(50'000, 'x');
+            std::size_t sent = 0;
+            while (sent < k_total) {
+                const auto count = fd.send(bytes_of(std::string_view(block).substr(0, k_total - sent)), 20s);
+                if (!count) break;
+                sent += *count;
+            }
+            return sent;
+        });
+        std::vector<std::byte> into(7'000);
+        std::size_t received = 0;
+        while (received < k_total) {
+            const auto count = fd.recv(into, 20s);
+            if (!count) break;
+            received += *count;
+        }
+        REEVE_EXPECT(received == k_total);
+        REEVE_EXPECT(writer.join() == k_total);
+    };
+    auto other = reeve::spawn([&] { pump(pair.right); });
+    pump(pair.left);
+    other.join();
+}
+
+REEVE_TEST("fd: several readers of one socket get every byte once, whoever comes too late waits on", "[fd]") {
+    Pair pair;
+    constexpr int k_readers = 8;
+    constexpr int k_bytes = 2'000;
+    std::atomic<int> received{0};
+    std::vector<reeve::Join<void>> readers;
+    for (int i = 0; i < k_readers; ++i)
+        readers.push_back(reeve::spawn([&] {
+            std::byte byte{};
+            while (pair.left.recv({&byte, 1})) ++received;
+        }));
+    for (int i = 0; i < k_bytes; ++i) {
+        REEVE_EXPECT(pair.right.send(bytes_of("x")).value_or(0) == 1);
+        if (i % 7 == 0) reeve::this_fiber::yield();
+    }
+    pair.right.close();
+    for (auto& reader : readers) reader.join();
+    REEVE_EXPECT(received == k_bytes);
+}
+
+// Seen failing with read() tried by read(2) where it should be RWF_NOWAIT: the thread slept in the kernel, whom no deadline ends.
+REEVE_TEST("fd: a pipe that is blocking, as an inherited one may be, stays so and parks all the same", "[fd]") {
+    BlockingPipe pipe;
+    std::array<std::byte, 16> into{};
+    REEVE_EXPECT(pipe.reader.read(into, 2ms).error() == Errc::timed_out);
+    auto reader = reeve::spawn([&] { return pipe.reader.read(into).error() == Errc::cancelled; });
+    (void)reeve::sleep_for(1ms);
+    reader.cancel();
+    REEVE_EXPECT(reader.join());
+    auto echo = reeve::spawn([&] { return pipe.reader.read(into, 20s).value_or(0) == 3; });
+    (void)reeve::sleep_for(1ms);
+    REEVE_EXPECT(pipe.writer.write(bytes_of("abc")).value_or(0) == 3);
+    REEVE_EXPECT(echo.join());
+    // Full: the writer waits, and what was written before its deadline counts.
+    const std::string block(1'000'000, 'y');
+    REEVE_EXPECT(pipe.writer.write(bytes_of(block), 20s).value_or(0) > 0);
+    REEVE_EXPECT(!is_nonblocking(pipe.reader) && !is_nonblocking(pipe.writer));
+}
+
+REEVE_TEST("fd: close ends what waits for a pipe, an event, a poll and a connection", "[fd]") {
+    BlockingPipe pipe;
+    Fd event(::eventfd(0, EFD_CLOEXEC));
+    Pair pair;
+    sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
+    Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    REEVE_EXPECT(::bind(listener.get(), reinterpret_cast<sockaddr*>(&name), sizeof name.sun_family) == 0);
+    REEVE_EXPECT(::listen(listener.get(), 1) == 0);
+    std::uint64_t count = 0;
+    std::vector<reeve::Join<Errc>> waiting;
+    const auto errc_of = [](const auto& result) { return result ? Errc::malformed : result.error().code(); };
+    waiting.push_back(reeve::spawn([&] { std::byte byte{}; return errc_of(pipe.reader.read({&byte, 1})); }));
+    waiting.push_back(reeve::spawn([&] { return errc_of(event.read(std::as_writable_bytes(std::span(&count, 1)))); }));
+    waiting.push_back(reeve::spawn([&] { return errc_of(pair.left.poll(POLLIN)); }));
+    waiting.push_back(reeve::spawn([&] { return errc_of(listener.accept()); }));
+    (void)reeve::sleep_for(1ms);
+    for (Fd* fd : {&pipe.reader, &event, &pair.left, &listener}) fd->close();
+    for (auto& one : waiting) REEVE_EXPECT(one.join() == Errc::closed);
+}
+
+REEVE_TEST("fd: numbers are closed and used again, and duplicates live on", "[fd]") {
+    std::mt19937 random(7);
+    for (int round = 0; round < 200; ++round) {
+        Pair pair;
+        const int duplicate = random() % 2 == 0 ? ::dup(pair.left.get()) : -1;
+        auto reader = reeve::spawn([&] {
+            std::byte byte{};
+            return pair.left.recv({&byte, 1}, 20s).value_or(0) == 1;
+        });
+        for (auto i = random() % 3; i != 0; --i) reeve::this_fiber::yield();
+        REEVE_EXPECT(pair.right.send(bytes_of("x")).value_or(0) == 1);
+        REEVE_EXPECT(reader.join());
+        if (random() % 2 == 0) {
+            std::byte byte{};
+            REEVE_EXPECT(pair.left.recv({&byte, 1}, 10us).error() == Errc::timed_out);
+        }
+        if (duplicate >= 0) ::close(duplicate);
+    }
+}
+
+REEVE_TEST("fd: a regular file behind a descriptor is read to its end", "[fd]") {
+    const int file = ::open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    Fd fd(file);
+    const std::string text(200'000, 't');
+    REEVE_EXPECT(fd.write(bytes_of(text)).value_or(0) == text.size());
+    REEVE_EXPECT(::lseek(file, 0, SEEK_SET) == 0);
+    REEVE_EXPECT((fd.poll(POLLIN).value_or(0) & POLLIN) != 0);
+    std::vector<std::byte> into(300'000);
+    REEVE_EXPECT(fd.read(into).value_or(0) == text.size());
+    REEVE_EXPECT(fd.read(into).error() == Errc::eof);
+}
+
+// Seen failing where a full backlog counted as a connection under way: connect() said yes at once, and the socket was not connected.
+REEVE_TEST("fd: connecting to a Unix socket whose listener has no room waits for some", "[fd]") {
+    sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
+    Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    socklen_t bytes = sizeof name;
+    REEVE_EXPECT(::bind(listener.get(), reinterpret_cast<sockaddr*>(&name), sizeof name.sun_family) == 0);  // a free abstract name
+    REEVE_EXPECT(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &bytes) == 0);
+    REEVE_EXPECT(::listen(listener.get(), 0) == 0);
+    const auto make = [] { return Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); };
+    const auto connect = [&](Fd& fd, reeve::Deadline deadline) {
+        return fd.connect(reinterpret_cast<sockaddr*>(&name), bytes, deadline);
+    };
+    Fd first = make();
+    REEVE_EXPECT(connect(first, 20s));
+    Fd second = make();
+    REEVE_EXPECT(connect(second, 3ms).error() == Errc::timed_out);
+    for (const bool is_thread : {false, true}) {
+        Fd waits = make();
+        std::atomic<bool> is_connected{false};
+        const auto body = [&] {
+            const bool done = connect(waits, 20s).has_value();
+            is_connected = true;
+            return done && waits.send(bytes_of("x")).value_or(0) == 1;
+        };
+        bool is_good = false;
+        std::thread thread;
+        std::optional<reeve::Join<bool>> fiber;
+        if (is_thread)
+            thread = std::thread([&] { is_good = body(); });
+        else
+            fiber.emplace(reeve::spawn(body));
+        (void)reeve::sleep_for(2ms);
+        REEVE_EXPECT(!is_connected);
+        REEVE_EXPECT(listener.accept(20s));
+        if (is_thread)
+            reeve::blocking([&] { thread.join(); });
+        else
+            is_good = fiber->join();
+        REEVE_EXPECT(is_good);
+    }
+}
+
+// Seen failing with a request that is forgotten instead of being cancelled: the byte went to a buffer that nobody had any more.
+TEST_CASE("fd: cancellation against completion, at a short quantum: no byte is lost", "[fd]") {
+    reeve::test::run_everywhere(
+        [] {
+            Pair pair;
+            std::mt19937 random(99);
+            int sent = 0;
+            int received = 0;
+            for (int round = 0; round < 500; ++round) {
+                auto reader = reeve::spawn([&] {
+                    std::array<std::byte, 4> into{};
+                    const auto count = pair.left.recv(into, random() % 4 == 0 ? reeve::Deadline::in(20us) : reeve::Deadline::never());
+                    return count ? static_cast<int>(*count) : 0;
+                });
+                for (auto i = random() % 3; i != 0; --i) reeve::this_fiber::yield();
+                if (random() % 2 == 0) sent += static_cast<int>(pair.right.send(bytes_of("x")).value_or(0));
+                for (auto i = random() % 3; i != 0; --i) reeve::this_fiber::yield();
+                reader.cancel();
+                received += reader.join();
+            }
+            pair.right.close();
+            std::array<std::byte, 600> rest{};
+            while (const auto count = pair.left.recv(rest, 20s)) received += static_cast<int>(*count);
+            REEVE_EXPECT(received == sent);
+        },
+        [](reeve::Config& config) { config.quantum = 100us; });
 }
