@@ -25,10 +25,13 @@
 
 namespace reeve::sched {
 
-class LocalQueue {
+// `capacity`: of the run queue; `refill`: how many of the overflow are taken at a time; few, so that new fibers are begun depth
+// first. Parameters so that models can fill it.
+template <std::uint32_t capacity, std::uint32_t k_refill>
+class LocalQueueOf {
 public:
     // `has_thieves`: steal_into() is called.
-    explicit LocalQueue(bool has_thieves = true) : ring_(has_thieves) {}
+    explicit LocalQueueOf(bool has_thieves = true) : ring_(has_thieves) {}
 
     void push(Fiber& fiber) {
         if (overflow() == 0 && ring_.push(fiber)) [[likely]]
@@ -56,17 +59,19 @@ public:
     }
 
     // Takes some of the oldest into `thief`, which is empty. Returns how many were taken.
-    std::uint32_t steal_into(LocalQueue& thief) {
+    std::uint32_t steal_into(LocalQueueOf& thief) {
         if (overflow() == 0) return ring_.steal_into(thief.ring_);
         return refill(thief, k_refill / 2, &List<Fiber>::first);
     }
 
-    [[nodiscard]] std::uint32_t size() const { return ring_.size() + overflow(); }
+    // The overflow first: what is moved from there to the run queue meanwhile is seen in one of the two.
+    [[nodiscard]] std::uint32_t size() const {
+        const std::uint32_t waiting = overflow();
+        return waiting + ring_.size();
+    }
     [[nodiscard]] bool is_empty() const { return size() == 0; }
 
 private:
-    static constexpr std::uint32_t k_refill = 32;  // at a time; few, so that new fibers are begun depth first
-
     [[nodiscard]] std::uint32_t overflow() const { return overflow_.load(std::memory_order_acquire); }
     void add_to_overflow(std::int32_t count) {
         overflow_.store(overflow_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(count), std::memory_order_release);
@@ -74,7 +79,7 @@ private:
 
     // Moves up to k_refill of the overflow to the run queue of `target`, which has room: so many that have begun, and new ones,
     // which run in the order in which they came. `end`: the one to begin with, or to end with.
-    std::uint32_t refill(LocalQueue& target, std::uint32_t begun, Fiber* (List<Fiber>::*end)() const) {
+    std::uint32_t refill(LocalQueueOf& target, std::uint32_t begun, Fiber* (List<Fiber>::*end)() const) {
         SpinGuard guard(lock_);
         std::uint32_t moved = 0;
         const auto move = [&](List<Fiber>& from, Fiber* fiber) {
@@ -93,11 +98,13 @@ private:
         return moved;
     }
 
-    RunQueue ring_;
+    RunQueueOf<capacity> ring_;
     SpinLock lock_;  // guards the lists
     List<Fiber> begun_;
     List<Fiber> fresh_;
     std::atomic<std::uint32_t> overflow_{0};  // how many are in the lists
 };
+
+using LocalQueue = LocalQueueOf<RunQueue::k_capacity, 32>;
 
 }  // namespace reeve::sched

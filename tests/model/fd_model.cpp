@@ -98,15 +98,14 @@ void read_one(Execution& execution, Fd& fd, reeve_model::Deadline deadline) {
 
 }  // namespace
 
-// Seen failing with perform() not looking at the word once the kernel has the request: all wait. With Use not counting, and with
-// close() giving the number back at once: given back while the kernel has a request for it.
+// Seen failing with perform() not looking at the word once the kernel has the request: all wait. And with close() giving the number
+// back at once: given back while the kernel has a request for it.
 TEST_CASE("fd: closed while two read and something arrives", "[model]") {
     close_in_every_order(
         false, 2, [](Execution& execution, Fd& fd) { read_one(execution, fd, {}); },
         [](Waits&) { (void)Kernel::now().complete_one(1); });
 }
 
-// Seen failing with cancel_and_wait() not waiting for the completion: something is left of an operation.
 TEST_CASE("fd: closed while two read and their time is up", "[model]") {
     close_in_every_order(
         false, 2, [](Execution& execution, Fd& fd) { read_one(execution, fd, k_soon); }, [](Waits& waits) { waits.let_time_pass(); });

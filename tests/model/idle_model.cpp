@@ -1,6 +1,6 @@
 // Going to sleep against publishing work, in every order: nobody sleeps while a fiber waits.
 //
-// Idle, RunQueue, GlobalQueue and HeldQueue are the unchanged sources. What Worker (find_work, find_now, steal, sleep, poll,
+// Idle, LocalQueue, GlobalQueue and HeldQueue are the unchanged sources. What Worker (find_work, find_now, steal, sleep, poll,
 // park_preempted), Scheduler (make_runnable, notify_work) and Monitor (main) do with them is told here again, access by access,
 // without what does not bear on who sleeps: a change there belongs here, too. The monitor's looks, which would find what was
 // lost a tick later, are left out but where it was told to look.
@@ -40,7 +40,7 @@ using reeve_model::sched::Idle;
 namespace reeve_model::sched {
 
 struct Processor {
-    RunQueueOf<4> queue;
+    LocalQueueOf<2, 2> queue;
     std::TracedAtomic<bool> token{false};  // Ring::wake
 };
 
@@ -101,11 +101,8 @@ public:
     }
     // In the runtime, on this worker.
     void make_runnable(Fiber& fiber) {
-        if (mine_.queue.push(fiber)) {
-            machine_.notify_work();
-            return;
-        }
-        machine_.publish(fiber);
+        mine_.queue.push(fiber);
+        machine_.notify_work();
     }
 
 private:
@@ -211,7 +208,7 @@ TEST_CASE("idle: what a worker makes runnable and does not get to is stolen", "[
                     block_until([&] { return machine.left == 0; });  // it computes
                 });
             });
-        (void)machine.processors[0].queue.push(machine.fibers[0]);
+        machine.processors[0].queue.push(machine.fibers[0]);
         execution.run();
     });
     CHECK(explored.failure == "");

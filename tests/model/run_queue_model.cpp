@@ -1,4 +1,5 @@
-// RunQueue in every order of its owner and of thieves (unchanged header), with room for four and counters about to wrap.
+// RunQueue and LocalQueue in every order of their owner and of thieves (unchanged headers), with little room and, of RunQueue,
+// counters about to wrap.
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -105,4 +106,53 @@ TEST_CASE("run queue: full, while a thief makes room", "[model]") {
     });
     CHECK(explored.failure == "");
     CHECK(explored.executions > 100);
+}
+
+namespace {
+
+using Local = reeve_model::sched::LocalQueueOf<2, 2>;
+
+}  // namespace
+
+// Seen failing with size() looking at the run queue first, as it once did: empty, though it is not.
+TEST_CASE("local queue: refilled and stolen from, never empty in between, each once", "[model]") {
+    const auto explored = explore({.switches = 3}, [](Execution& execution) {
+        constexpr std::size_t k_count = 6;
+        Local queue;
+        Local stolen;
+        const std::unique_ptr<Fiber[]> fibers(new Fiber[k_count]());
+        std::array<int, k_count> popped{};
+        std::size_t begun = 0;  // pops
+        bool was_stolen = false;
+        const auto pop = [&](Local& from) {
+            if (Fiber* fiber = from.pop()) ++popped[static_cast<std::size_t>(fiber - fibers.get())];
+        };
+        for (std::size_t i = 0; i < k_count; ++i) {
+            fibers[i].has_begun = i % 2 == 0;
+            queue.push(fibers[i]);
+        }
+        execution.thread([&] {
+            for (int i = 0; i < 5; ++i) {
+                ++begun;
+                pop(queue);
+            }
+        });
+        execution.thread([&] {
+            was_stolen = true;
+            (void)queue.steal_into(stolen);
+            pop(stolen);
+        });
+        execution.thread([&] {
+            if (queue.is_empty()) execution.expect(was_stolen || begun == k_count, "empty, though it is not");
+        });
+        if (!execution.run()) return;
+        for (std::size_t i = 0; i < k_count; ++i) {
+            pop(queue);
+            pop(stolen);
+        }
+        for (const int times : popped) execution.expect(times == 1, "lost, or popped twice");
+        execution.expect(queue.is_empty() && stolen.is_empty(), "the size is wrong");
+    });
+    CHECK(explored.failure == "");
+    CHECK(explored.executions > 1000);
 }

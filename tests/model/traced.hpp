@@ -98,8 +98,8 @@ inline void traced_pause();
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/fiber_state.hpp"
 #include "runtime/sched/global_queue.hpp"
+#include "runtime/sched/local_queue.hpp"
 #include "runtime/sched/processor_word.hpp"
-#include "runtime/sched/run_queue.hpp"
 
 #undef atomic
 #undef reeve
@@ -111,6 +111,8 @@ inline void traced_pause() { reeve::model::pause(); }
 namespace reeve_model {
 
 inline void heavy_barrier() {}
+
+inline void Backoff::pause() { reeve::model::pause(); }
 
 inline void SpinLock::lock_slowly() {
     do reeve::model::block_until([this] { return !locked_.peek(); });

@@ -20,6 +20,7 @@
 #include "runtime/latch.cpp"
 #include "runtime/mutex.cpp"
 #include "runtime/once.cpp"
+#include "runtime/sched/join_core.cpp"
 #include "runtime/sched/poller.cpp"
 #include "runtime/sched/belongings.cpp"
 #include "runtime/sched/timer_heap.cpp"
@@ -105,6 +106,9 @@ namespace sched {
 
 std::TracedAtomic<Scheduler*> Scheduler::s_active{&no_scheduler()};
 
+Entry::Entry() = default;
+Entry::~Entry() = default;
+
 Worker* current_worker() {
     // The test's own thread looks at what is left.
     if (reeve::model::current() == reeve::model::k_no_thread) return nullptr;
@@ -112,9 +116,6 @@ Worker* current_worker() {
 }
 ThreadParkable& current_thread_parkable() { return self().thread; }
 void die_if_forked() {}
-
-void Worker::enter() {}
-void Worker::leave_or_yield() {}
 
 void Worker::give(Processor& processor, Claim*, Wake) { processor_.store(&processor); }
 

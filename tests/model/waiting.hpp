@@ -49,6 +49,7 @@
 #include "runtime/latch.hpp"
 #include "runtime/mutex.hpp"
 #include "runtime/once.hpp"
+#include "runtime/sched/join_core.hpp"
 #include "runtime/select.hpp"
 #include "runtime/semaphore.hpp"
 #include "runtime/shared_mutex.hpp"

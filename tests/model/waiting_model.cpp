@@ -11,6 +11,7 @@ using reeve::model::Execution;
 using reeve::model::explore;
 using reeve_model::k_soon;
 using reeve_model::Result;
+using reeve_model::sched::FiberState;
 using reeve_model::Waits;
 using reeve_model::Who;
 
@@ -39,7 +40,8 @@ void in_every_order(unsigned switches, Body body) {
 }  // namespace
 
 // Seen failing with park_fiber() not disarming its timer: something is left of a wait. With park_thread() returning when time is
-// up though another has claimed the wait: scheduled before it is ready. With leave() answered by nobody: all wait.
+// up though another has claimed the wait: a check fails. With leave() answered by nobody: all wait. With wait_in() leaving the
+// waiter in its queue: it crashes.
 TEST_CASE("waiting: a waker, an end, and the next wait, which none of them touches", "[model]") {
     in_every_order(3, [](Execution& execution, const auto& end_wait) {
         reeve_model::SpinLock lock;
@@ -76,7 +78,8 @@ TEST_CASE("waiting: a waker, an end, and the next wait, which none of them touch
     });
 }
 
-// Seen failing with the waiter that gives up left in its queue, and with unlock_slowly() handing over to one it could not claim.
+// Seen failing with the waiter that gives up left in its queue: a check fails. And with unlock_slowly() making the mutex uncontended
+// though more wait: all wait.
 TEST_CASE("waiting: mutex: handed over, or given up", "[model]") {
     in_every_order(2, [](Execution& execution, const auto& end_wait) {
         reeve_model::Mutex mutex;
@@ -164,7 +167,7 @@ TEST_CASE("waiting: semaphore: units are neither lost nor given twice", "[model]
     });
 }
 
-// Seen failing with set() leaving out the first of its waiters: all wait.
+// Seen failing with Event::set() waking one of its waiters: all wait.
 TEST_CASE("waiting: event, latch, wait group, future: whoever waits goes on, the one who gives up as well", "[model]") {
     const auto model = [](auto make, auto wait, auto open) {
         in_every_order(2, [=](Execution& execution, const auto& end_wait) {
@@ -220,7 +223,8 @@ TEST_CASE("waiting: barrier: both pass, or neither", "[model]") {
     });
 }
 
-// Seen failing with notify_one() taking a waiter out of the queue that it could not claim: all wait.
+// Seen failing with a wait that begins after the mutex was let go, and with notify_one() giving up at a waiter it could not claim:
+// all wait.
 TEST_CASE("waiting: condition: a notification is not lost with one who gives up", "[model]") {
     in_every_order(1, [](Execution& execution, const auto& end_wait) {
         reeve_model::Mutex mutex;
@@ -248,7 +252,7 @@ TEST_CASE("waiting: condition: a notification is not lost with one who gives up"
     });
 }
 
-// Seen failing with end() not waking all who wait: all wait.
+// Seen failing with end() waking one of its waiters: all wait.
 TEST_CASE("waiting: once: it is run once, and who waits for it goes on", "[model]") {
     in_every_order(2, [](Execution& execution, const auto& end_wait) {
         reeve_model::Once once;
@@ -267,7 +271,7 @@ TEST_CASE("waiting: once: it is run once, and who waits for it goes on", "[model
     });
 }
 
-// Seen failing with give_up() leaving the waiter in its queue, and with close() claiming with the outcome of a value.
+// Seen failing with give_up() leaving the waiter in its queue: it crashes.
 TEST_CASE("waiting: channel: a receiver, a sender, closing, and an end", "[model]") {
     const auto receive = [](std::size_t capacity, unsigned switches) {
         in_every_order(switches, [=](Execution& execution, const auto& end_wait) {
@@ -292,7 +296,6 @@ TEST_CASE("waiting: channel: a receiver, a sender, closing, and an end", "[model
     SECTION("with a buffer") { receive(1, 2); }
 }
 
-// Seen failing with fetch() taking the value of a sender it could not claim: sent by nobody.
 TEST_CASE("waiting: channel: a sender that gives up has sent nothing", "[model]") {
     for (const std::size_t capacity : {0U, 1U})
         in_every_order(3, [=](Execution& execution, const auto& end_wait) {
@@ -315,8 +318,7 @@ TEST_CASE("waiting: channel: a sender that gives up has sent nothing", "[model]"
         });
 }
 
-// Seen failing with detach() forgetting the mark after it has looked at the others, and with TokenGuard detaching before it is
-// out of the token's list: the next wait ends, too.
+// Seen failing with detach() not taking its mark back: the next wait is ended, too.
 TEST_CASE("waiting: cancel token: attached, and gone afterwards", "[model]") {
     in_every_order(2, [](Execution& execution, const auto& end_wait) {
         const reeve_model::CancelSource outer;
@@ -329,7 +331,9 @@ TEST_CASE("waiting: cancel token: attached, and gone afterwards", "[model]") {
             const auto ended = with_cancel(inner.token(), [&] { return open.wait(k_soon); });
             execution.expect(!ended || is_open, "gone on too soon");
             is_over = true;
-            (void)next.wait();
+            const bool is_cancelled_for_good = !next.wait();
+            execution.expect(!is_cancelled_for_good || reeve_model::sched::current_parkable().state.is_marked(FiberState::mark_cancelled),
+                             "the next wait was ended, too");
         });
         execution.thread([&] {
             outer.cancel();
@@ -357,5 +361,37 @@ TEST_CASE("waiting: cancel token: waited for, while its parent is cancelled", "[
         });
         execution.thread(end_wait);
         return execution.run();
+    });
+}
+
+// Thread 1 is the fiber that is joined. Seen failing with wait_once() opening its wait after it has let go of the lock: all wait.
+TEST_CASE("waiting: join: the fiber ends while it is joined, cancelled, or let go", "[model]") {
+    struct Core : reeve_model::sched::JoinCore {
+        explicit Core(int& destroyed_) : destroyed(destroyed_) {}
+        ~Core() override { ++destroyed; }
+        int& destroyed;
+    };
+    const bool joins = GENERATE(true, false);
+    in_every_order(3, [=](Execution& execution, const auto& end_wait) {
+        reeve_model::sched::Fiber ended{};
+        int destroyed = 0;
+        bool has_ended = false;
+        auto* core = new Core(destroyed);
+        core->bind(ended);
+        execution.thread([&] {
+            if (joins) {
+                core->wait();
+                execution.expect(has_ended, "joined before it has ended");
+            }
+            core->release();
+        });
+        execution.thread([&] {
+            has_ended = true;
+            if (core->finish()) delete core;
+        });
+        execution.thread(end_wait);
+        if (!execution.run()) return false;
+        execution.expect(destroyed == 1, "not destroyed once");
+        return true;
     });
 }

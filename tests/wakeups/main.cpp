@@ -9,7 +9,7 @@
 //
 // Prints one line at the end. Exit status 0: every count was exact; 1: not; 2: wrong arguments; 3: stuck (after a dump).
 //
-// Seen failing (stuck, exit status 3) with Worker::sleep() not looking at the queues again, without preemption: REEVE_PREEMPTION=off.
+// Seen failing (stuck, exit status 3) with Parker::wake() leaving its token a moment after it has woken.
 #include <algorithm>
 #include <array>
 #include <charconv>
