@@ -10,7 +10,9 @@
 //
 // Not the runtime's signals, so not covered: some of these calls end with EINTR, without any signal, when the kernel finishes a
 // request that the same thread had passed to an io_uring (task_work_test.cpp). Therefore no fiber here uses an Fd.
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <poll.h>
@@ -23,6 +25,7 @@
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <array>
@@ -32,8 +35,11 @@
 #include <cstdlib>
 #include <ctime>
 #include <functional>
+#include <utility>
 #include <vector>
 
+#include "runtime/sched/code_map.hpp"
+#include "runtime/sched/interrupted_call.hpp"
 #include "tests/hazards/hogs.hpp"
 
 using namespace std::chrono_literals;
@@ -240,6 +246,44 @@ TEST_CASE("eintr: so do those that begin when their fiber's slice is found to be
                 if (may_make(k_calls[i])) sleepers.push_back(start_sleeper(k_calls[i], nothings[i], 40us));
         },
         reeve::test::short_slices);
+}
+
+// Seen failing without the loads from the stack that may stand before the instruction: recvfrom, sendto, msgrcv, epoll_pwait.
+TEST_CASE("eintr: every call of glibc is known by its instructions", "[hazards][eintr]") {
+    const std::vector<std::pair<const char*, int>> calls{
+        {"poll", SYS_poll},         {"select", SYS_pselect6},     {"epoll_wait", SYS_epoll_wait},  {"epoll_pwait", SYS_epoll_pwait},
+        {"read", SYS_read},         {"write", SYS_write},         {"recvfrom", SYS_recvfrom},      {"recvmsg", SYS_recvmsg},
+        {"sendto", SYS_sendto},     {"sendmsg", SYS_sendmsg},     {"accept", SYS_accept},          {"accept4", SYS_accept4},
+        {"msgrcv", SYS_msgrcv},     {"msgsnd", SYS_msgsnd},       {"semtimedop", SYS_semtimedop},  {"clock_nanosleep", SYS_clock_nanosleep},
+    };
+    reeve::sched::code_map::refresh();
+    void* const libc = ::dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+    REQUIRE(libc);
+    for (const auto& [name, number] : calls) {
+        INFO(name);
+        const auto* const code = static_cast<const unsigned char*>(::dlsym(libc, name));
+        REQUIRE(code);
+        Dl_info info{};
+        const ElfW(Sym)* symbol = nullptr;
+        REQUIRE(::dladdr1(code, &info, reinterpret_cast<void**>(const_cast<ElfW(Sym)**>(&symbol)), RTLD_DL_SYMENT) != 0);
+        REQUIRE(symbol);
+        int found = 0;
+        for (std::size_t i = 0; i + 1 < symbol->st_size; ++i) {
+            if (code[i] != 0x0f || code[i + 1] != 0x05) continue;
+            ++found;
+            ucontext_t context{};
+            auto& registers = context.uc_mcontext.gregs;
+            const auto behind = reinterpret_cast<greg_t>(code + i + 2);
+            registers[REG_RIP] = behind;
+            registers[REG_RAX] = -EINTR;
+            INFO("at " << i << ", became " << registers[REG_RAX]);
+            CHECK(reeve::sched::make_interrupted_call_again(context));
+            CHECK(registers[REG_RIP] == behind - 2);
+            CHECK(registers[REG_RAX] == number);
+        }
+        CHECK(found > 0);
+    }
+    ::dlclose(libc);
 }
 
 TEST_CASE("eintr: msgrcv and read wait until there is something", "[hazards][eintr]") {
