@@ -1,6 +1,6 @@
 // Worker: the waits of a fiber that keeps its thread, pinned by its program or by a lock of the OS that it holds.
 //
-// Idea. As long as there is nothing to run, the thread that waits with its fiber minds the processor, too: it sleeps in the ring
+// Idea. As long as there is nothing to run, the thread that waits with its fiber minds the processor, too: it sleeps in the engine
 // and does what any idle worker does, on the fiber's stack. So whoever ends the wait has one thread to wake, and no processor to
 // find. What is to be run needs another thread: a spare worker gets the processor then, and the thread sleeps by itself.
 #include <utility>
@@ -46,7 +46,7 @@ void Worker::resume_pinned() {
     if (!minded)
         pinned_.wake();
     else if (current_worker() != this)  // else it is in mind(), and looks
-        minded->ring.wake();
+        minded->io.wake();
 }
 
 Worker& Worker::stay(After after) {

@@ -312,9 +312,9 @@ bool sleeps_in(long thread, const std::vector<long>& numbers, const std::atomic<
 bool submit_here() {
     reeve::sched::Worker* worker = reeve::sched::current_worker();
     worker->enter();
-    reeve::os::Ring& ring = worker->processor()->ring;
-    const bool is_queued = ring.has_unsubmitted();
-    ring.submit();
+    reeve::os::IoEngine& io = worker->processor()->io;
+    const bool is_queued = io.has_unsubmitted();
+    io.submit();
     worker->leave();
     return is_queued;
 }

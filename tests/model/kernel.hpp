@@ -14,7 +14,7 @@
 
 #define reeve reeve_model
 #define atomic TracedAtomic
-#include "runtime/os/ring.hpp"
+#include "runtime/os/io_engine.hpp"
 #undef atomic
 #undef reeve
 

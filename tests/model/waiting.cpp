@@ -78,6 +78,23 @@ namespace {
 
 Waits::World::One& self() { return g_world->all[reeve::model::current()]; }
 
+// Of the one processor. The engine of the tests is the model's kernel.
+class Engine final : public os::IoEngine {
+public:
+    bool push(const os::Request& request) override {
+        Kernel::now().push(request);
+        return false;
+    }
+    [[nodiscard]] bool has_unsubmitted() const override { return Kernel::now().has_queued(); }
+    [[nodiscard]] bool has_in_flight() const override { return Kernel::now().has_in_flight(); }
+    void submit() override { Kernel::now().submit(); }
+    unsigned drain(os::Completion*, unsigned) override { return 0; }
+    [[nodiscard]] bool has_completions() const override { return Kernel::now().has_completions(); }
+    void wait(std::int64_t) override {}
+    void cancel_all(int) override { Kernel::now().cancel_all(); }
+    void wake() override {}
+};
+
 }  // namespace
 
 Kernel& Kernel::now() { return g_world->kernel; }
@@ -85,14 +102,6 @@ Kernel& Kernel::now() { return g_world->kernel; }
 std::int64_t now_ns() { return g_now_ns; }
 
 namespace os {
-
-struct Ring::Impl {};
-Ring::Ring(unsigned) {}
-Ring::~Ring() = default;
-void Ring::push(const Request& request) { Kernel::now().push(request); }
-void Ring::submit() { Kernel::now().submit(); }
-void Ring::cancel_all(int) { Kernel::now().cancel_all(); }
-void Ring::wake() {}
 
 void Parker::wake() { token_.store(1); }
 bool Parker::park_until(std::int64_t deadline_ns) {
@@ -150,7 +159,8 @@ Waits::Waits(std::initializer_list<Who> threads) : world_(std::make_unique<World
     g_world = world_.get();
     auto& processors = no_scheduler().processors;
     processors.clear();
-    processors.push_back(std::make_unique<sched::Processor>(0, false, 0));
+    static Engine s_engine;
+    processors.push_back(std::make_unique<sched::Processor>(0, false, s_engine));
     auto* one = world_->all.data();
     for (const Who who : threads) {
         one->who = who;
