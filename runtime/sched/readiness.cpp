@@ -102,7 +102,7 @@ private:
         if (result == os::k_not_tried) return in_thread(request_);
         // A Unix socket's listener has no room for more: nothing can be polled for that.
         while (result == -EAGAIN) {
-            if (const long slept = pause(); slept < 0) return slept;
+            if (const long slept = pause_before_connect(deadline_, reason_, closing_); slept < 0) return slept;
             result = os::try_system_call(request_);
         }
         if (result != -EINPROGRESS && result != -EINTR) return result;
@@ -111,14 +111,6 @@ private:
         socklen_t bytes = sizeof error;
         ::getsockopt(request_.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
         return -error;
-    }
-
-    long pause() {
-        const Entry entry;
-        Waiter waiter(reason_);
-        const Outcome outcome = waiter.park(deadline_.or_sooner(Deadline::at_ns(now_ns() + k_backlog_pause_ns)));
-        if (outcome == Outcome::cancelled || (closing_ && closing_->is_set())) return -ECANCELED;
-        return deadline_.has_passed() ? -ETIME : 0;
     }
 
     os::FileThreads& files_;
@@ -140,6 +132,14 @@ std::uint32_t events_of(os::Opcode opcode) {
         case os::Opcode::connect: return POLLOUT;
         default: return 0;
     }
+}
+
+long pause_before_connect(Deadline deadline, const char* reason, const Closing* closing) {
+    const Entry entry;
+    Waiter waiter(reason);
+    const Outcome outcome = waiter.park(deadline.or_sooner(Deadline::at_ns(now_ns() + k_backlog_pause_ns)));
+    if (outcome == Outcome::cancelled || (closing && closing->is_set())) return -ECANCELED;
+    return deadline.has_passed() ? -ETIME : 0;
 }
 
 long perform_by_readiness(os::FileThreads& files, const os::Request& request, Deadline deadline, const char* reason,

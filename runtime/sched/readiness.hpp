@@ -24,6 +24,8 @@ namespace reeve::sched {
 
 // Between two attempts to connect to a Unix socket whose listener has no room.
 inline constexpr std::int64_t k_backlog_pause_ns = 1'000'000;
+// A fiber, in user code: 0, -ETIME or -ECANCELED.
+[[nodiscard]] long pause_before_connect(Deadline deadline, const char* reason, const Closing* closing);
 
 // The poll(2) events that say it can be tried; 0: it does not wait for readiness.
 [[nodiscard]] std::uint32_t events_of(os::Opcode opcode);

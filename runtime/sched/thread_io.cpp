@@ -72,8 +72,16 @@ long perform_anywhere(const os::Request& request, Deadline deadline, const char*
     if (os::FileThreads* files = worker->scheduler.io.file_threads())
         return perform_by_readiness(*files, request, deadline, reason, closing);
     if (!os::Ring::knows(request.opcode)) return blocking([&] { return os::system_call(request); });
-    Entry entry;
-    return perform(request, deadline, reason, closing);
+    for (;;) {
+        const long result = [&] {
+            const Entry entry;
+            return perform(request, deadline, reason, closing);
+        }();
+        // A ring does not wait for room in a Unix socket's backlog either.
+        if (result != -EAGAIN || request.opcode != os::Opcode::connect) return result;
+        if (const long slept = pause_before_connect(deadline.or_sooner(this_fiber::deadline()), reason, closing); slept < 0)
+            return slept;
+    }
 }
 
 }  // namespace reeve::sched

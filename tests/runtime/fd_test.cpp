@@ -313,7 +313,8 @@ REEVE_TEST("fd: a regular file behind a descriptor is read to its end", "[fd]") 
     REEVE_EXPECT(fd.read(into).error() == Errc::eof);
 }
 
-// Seen failing where a full backlog counted as a connection under way: connect() said yes at once, and the socket was not connected.
+// Seen failing where a full backlog counted as a connection under way: connect() said yes at once, and the socket
+// was not connected; and with a ring asked once: os, EAGAIN.
 REEVE_TEST("fd: connecting to a Unix socket whose listener has no room waits for some", "[fd]") {
     sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
     Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
