@@ -290,8 +290,6 @@ TEST_CASE("epoll: threads read and write files, many at once on few threads", "[
     ::close(file);
 }
 
-// Seen failing with a signal alone, without the word that the call reads: the thread slept on in open() whenever the signal came
-// before the call; and with a handler that does not look, always.
 TEST_CASE("epoll: a thread that waits for somebody else is ended by a cancellation, whenever it comes", "[epoll]") {
     if (reeve::test::is_thread_sanitized()) {
         WARN("left out: ThreadSanitizer holds back the signal that ends the call");

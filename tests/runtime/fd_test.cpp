@@ -192,7 +192,6 @@ REEVE_TEST("hangup watch: nothing happens while the peer stays", "[fd]") {
 
 // --- whichever engine carries it (the suite runs these with each) -------------------------------------------------------
 
-// Seen failing with an engine that does not arm a descriptor again for those that still wait: the reader waited for ever.
 REEVE_TEST("fd: one fiber reads, another writes, the same socket at the same time", "[fd]") {
     Pair pair;
     constexpr std::size_t k_total = 2'000'000;
@@ -242,7 +241,6 @@ REEVE_TEST("fd: several readers of one socket get every byte once, whoever comes
     REEVE_EXPECT(received == k_bytes);
 }
 
-// Seen failing with read() tried by read(2) where it should be RWF_NOWAIT: the thread slept in the kernel, whom no deadline ends.
 REEVE_TEST("fd: a pipe that is blocking, as an inherited one may be, stays so and parks all the same", "[fd]") {
     BlockingPipe pipe;
     std::array<std::byte, 16> into{};
@@ -313,8 +311,7 @@ REEVE_TEST("fd: a regular file behind a descriptor is read to its end", "[fd]") 
     REEVE_EXPECT(fd.read(into).error() == Errc::eof);
 }
 
-// Seen failing where a full backlog counted as a connection under way: connect() said yes at once, and the socket
-// was not connected; and with a ring asked once: os, EAGAIN.
+// Seen failing with a ring that is asked once: it does not wait, and the connection was refused at once.
 REEVE_TEST("fd: connecting to a Unix socket whose listener has no room waits for some", "[fd]") {
     sockaddr_un name{.sun_family = AF_UNIX, .sun_path = {}};
     Fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -356,7 +353,6 @@ REEVE_TEST("fd: connecting to a Unix socket whose listener has no room waits for
     }
 }
 
-// Seen failing with a request that is forgotten instead of being cancelled: the byte went to a buffer that nobody had any more.
 TEST_CASE("fd: cancellation against completion, at a short quantum: no byte is lost", "[fd]") {
     reeve::test::run_everywhere(
         [] {

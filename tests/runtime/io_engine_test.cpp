@@ -23,7 +23,6 @@ bool says(const std::string& text, const std::string& words) { return text.find(
 
 }  // namespace
 
-// Seen failing without epoll: "io_uring is refused". And, one at a time, without probing the calls that are denied alone.
 TEST_CASE("engine: where io_uring is refused epoll does all of it, and says why when asked", "[engine]") {
     struct Case {
         std::vector<std::string> words;
