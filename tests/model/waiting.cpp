@@ -174,7 +174,7 @@ Waits::Waits(std::initializer_list<Who> threads) : world_(std::make_unique<World
     }
 }
 
-Waits::~Waits() = default;
+Waits::~Waits() { sched::t_end.who = nullptr; }  // what stood for a thread goes away with the world, not with the thread
 
 void Waits::cancel(unsigned thread) {
     World::One& one = world_->all[thread];
