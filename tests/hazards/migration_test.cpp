@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cfenv>
 #include <cstdint>
@@ -60,6 +61,12 @@ void park(int round) {
 // Calls round(n) with n = 0, 1, ... on `k_fibers` fibers, until each has continued on another thread k_moves times.
 void until_moved(const std::function<void(int fiber, int round)>& round) {
     const reeve::test::Hogs hogs;
+    std::atomic<bool> have_moved{false};
+    // One blocks its thread again and again: the processor, and the fibers in its queue, go on to another. Hogs alone leave them to
+    // the same spare thread for minutes.
+    auto blocks = reeve::spawn([&have_moved] {
+        for (; !have_moved; reeve::this_fiber::yield()) ::usleep(300);
+    });
     std::vector<reeve::Join<void>> fibers;
     for (int fiber = 0; fiber < k_fibers; ++fiber)
         fibers.push_back(reeve::spawn([&round, fiber] {
@@ -70,6 +77,8 @@ void until_moved(const std::function<void(int fiber, int round)>& round) {
                 moves += get_thread() != before ? 1 : 0;
             }
         }));
+    for (auto& fiber : fibers) fiber.join();
+    have_moved = true;
 }
 
 // The eight combinations of rounding mode and flush-to-zero, for SSE; the same rounding mode for the x87 unit.
