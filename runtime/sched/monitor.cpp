@@ -57,9 +57,10 @@ void Monitor::main() {
     while (!is_stopping_.load(std::memory_order_acquire)) {
         const std::int64_t now = now_ns();
         ticks.add();
+        attention_.store(Attention::looking, std::memory_order_seq_cst);
         if (watch_all(now)) busy_ns = now;
         const bool was_lull = std::exchange(is_lull, now - busy_ns >= k_quiet_quanta * quantum_ns_);
-        if (!scheduler_.preempted.is_empty() || !scheduler_.returning.is_empty()) scheduler_.notify_work();
+        if (!scheduler_.preempted.is_empty() || !scheduler_.returning.is_empty()) scheduler_.wake_idle();
         if (code_map::is_stale() && now >= next_refresh_ns_) {
             housekeeper.ask_for(Housekeeper::code_map);
             next_refresh_ns_ = now + k_refresh_pause_ns;
@@ -75,10 +76,12 @@ void Monitor::main() {
         if (!is_lull) {
             // It runs before everybody else: it must leave them at least half of its CPU.
             const std::int64_t after = now_ns();
-            const std::int64_t next = std::max(next_look_ns(now), after + std::max(after - now, k_least_pause_ns));
-            is_patient_.store(next - now > tick_ns_, std::memory_order_seq_cst);
+            const std::int64_t soonest = after + std::max(after - now, k_least_pause_ns);
+            std::int64_t next = std::max(next_look_ns(now), soonest);
+            Attention looking = Attention::looking;
+            if (next - now > tick_ns_ && !attention_.compare_exchange_strong(looking, Attention::patient))
+                next = std::max(now + tick_ns_, soonest);
             parker_.park_until(next);
-            is_patient_.store(false, std::memory_order_relaxed);
             continue;
         }
         is_asleep_.store(true, std::memory_order_seq_cst);
@@ -135,7 +138,7 @@ bool Monitor::watch_all(std::int64_t now_ns) {
         }
         is_busy = true;
         // What Scheduler::make_runnable left to its own worker, which has not got to it: with preemption or without.
-        if (!processor.queue.is_empty()) scheduler_.notify_work();
+        if (!processor.queue.is_empty()) scheduler_.wake_idle();
         if (scheduler_.config.preemption) watch(processor, last, now_ns);
     }
     return detached_.watch(now_ns) || is_busy;

@@ -52,10 +52,12 @@ public:
     void wake_if_asleep() {
         if (is_asleep_.load(std::memory_order_seq_cst)) parker_.wake();
     }
-    // A fiber was put where any processor may take it, and none is idle. Pairs with is_patient_'s store: who pushes first is
-    // seen at the look before the pause, who pushes later sees is_patient_.
+    // A fiber was put where any processor may take it, and none is idle. Who pushes while the monitor looks may not be seen: so
+    // he makes the pause that follows a short one; who pushes while it is patient ends the pause.
     void note_work() {
-        if (is_patient_.load(std::memory_order_seq_cst) && is_patient_.exchange(false, std::memory_order_relaxed)) parker_.wake();
+        Attention seen = attention_.load(std::memory_order_seq_cst);
+        if (seen == Attention::looking) (void)attention_.compare_exchange_strong(seen, Attention::noted);
+        if (seen == Attention::patient && attention_.compare_exchange_strong(seen, Attention::noted)) parker_.wake();
     }
     // A fiber was preempted while a processor was idle: see to it now.
     void poke() { parker_.wake(); }
@@ -81,6 +83,7 @@ private:
         bool changes_fast = false;     // no slice since the last look is likely to last
     };
     enum class Waiting { nobody, computing, woken };
+    enum class Attention : std::uint8_t { looking, noted, patient };  // the last: its next look is more than a tick away
     enum class Pace { computes, sleeps, unclear };  // of a thread, between two looks at its CPU clock
 
     void main();
@@ -106,7 +109,7 @@ private:
     pthread_t thread_{};
     os::Parker parker_;
     std::atomic<bool> is_asleep_{false};
-    std::atomic<bool> is_patient_{false};  // its next look is more than a tick away
+    std::atomic<Attention> attention_{Attention::noted};
     std::atomic<bool> is_stopping_{false};
     std::vector<Watch> watches_;
     Detached detached_;

@@ -289,6 +289,10 @@ void Scheduler::recycle(Processor& processor, Fiber& fiber) {
 void Scheduler::notify_work() {
     full_barrier();  // Idle's O1: between (a) and (b)
     if (idle.count() == 0) monitor->note_work();
+    wake_idle();
+}
+
+void Scheduler::wake_idle() {
     if (idle.count() == 0 || idle.searching() != 0) return;
     Processor* processor = idle.pop();
     if (!processor) return;

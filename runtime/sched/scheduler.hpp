@@ -57,6 +57,8 @@ public:
 
     // Wakes an idle processor if there is one and nobody searches. Call after work was published.
     void notify_work();
+    // The same by the monitor, which need not be told.
+    void wake_idle();
 
     // --- threads
     // A worker without processor or fiber, waiting to be given one; null when none waits, then the housekeeper starts more.
