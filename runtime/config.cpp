@@ -22,8 +22,8 @@ bool read_number(const char* name, T& value, T least, T most) {
     const char* end = text + strlen(text);
     const auto [stop, error] = std::from_chars(text, end, number);
     if (error != std::errc() || stop != end || number < least || number > most) {
-        warn("%s=%s is ignored: a number from %lld to %lld is wanted", name, text, static_cast<long long>(least),
-             static_cast<long long>(most));
+        warn("%s=%s is ignored: a number from %s to %s is wanted", name, text, std::to_string(least).c_str(),
+             std::to_string(most).c_str());
         return false;
     }
     value = number;
@@ -68,6 +68,8 @@ Config Config::from_env() {
     read_word("REEVE_CHECK_LOCKS", config.check_locks, {{"1", true}, {"0", false}});
     read_word("REEVE_DEADLOCK", config.on_deadlock,
               {{"exit", OnDeadlock::exit}, {"report", OnDeadlock::report}, {"off", OnDeadlock::off}});
+    read_word("REEVE_CLOCK", config.clock, {{"real", Clock::real}, {"virtual", Clock::virtual_time}});
+    read_number("REEVE_SEED", config.seed, std::uint64_t{1}, ~std::uint64_t{0});
     read_word("REEVE_IO", config.io, {{"automatic", Io::automatic}, {"io_uring", Io::io_uring}, {"epoll", Io::epoll}});
     read_word("REEVE_KERNEL_HINTS", config.kernel_hints,
               {{"automatic", KernelHints::automatic}, {"slices", KernelHints::slices}, {"none", KernelHints::none}});

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 #include "runtime/base/time.hpp"
 
@@ -16,6 +17,10 @@ enum class Io { automatic, io_uring, epoll };
 // `automatic`: all the process is allowed to ask for, a monitor in real time included; `slices`: nothing that needs rights;
 // `none`: nothing.
 enum class KernelHints { automatic, slices, none };
+
+// What deadlines and sleeps go by. `virtual_time`, for tests (testing.hpp): time stands still while a fiber can run, and jumps to
+// the next timer when none can; a sleep costs nothing. One worker, no preemption.
+enum class Clock { real, virtual_time };
 
 // What is done when every fiber waits and nothing is left that could wake one (sched/deadlock.hpp): a report of all fibers on
 // standard error, after which the process ends with k_deadlock_exit_status; the report alone; nothing.
@@ -56,6 +61,12 @@ struct Config {
     // Nothing is said where the program has threads besides the runtime's, or handlers of signals: these might go on.
     OnDeadlock on_deadlock = OnDeadlock::exit;
 
+    Clock clock = Clock::real;
+
+    // For tests (testing.hpp). Not 0: who runs next, and where fibers are interrupted, is drawn from this seed, always the same way.
+    // One worker, no preemption.
+    std::uint64_t seed = 0;
+
     // SIGQUIT prints every fiber to standard error.
     bool dump_on_sigquit = true;
 
@@ -67,7 +78,8 @@ struct Config {
 
     // REEVE_WORKERS, REEVE_PREEMPTION (on, off), REEVE_QUANTUM_US, REEVE_STACK_KB, REEVE_MAX_THREADS, REEVE_IO
     // (automatic, io_uring, epoll), REEVE_KERNEL_HINTS (automatic, slices, none), REEVE_CHECK_LOCKS (1, 0), REEVE_DEADLOCK
-    // (exit, report, off), REEVE_SCHEDTRACE (ms). A value that makes no sense is warned about and ignored.
+    // (exit, report, off), REEVE_CLOCK (real, virtual), REEVE_SEED, REEVE_SCHEDTRACE (ms). A value that makes no sense is warned
+    // about and ignored.
     static Config from_env();
 
 private:

@@ -40,6 +40,7 @@ void Mutex::unlock_slowly() {
         word_.store(waiters_.is_empty() ? word : word | k_contended, std::memory_order_release);
         lock_.unlock();
         if (next) return next->ready();
+        schedule_point(Place::inside);
         if (word_.compare_exchange_strong(word, k_free, std::memory_order_release, std::memory_order_relaxed)) return;
     }
 }

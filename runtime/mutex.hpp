@@ -19,6 +19,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "runtime/base/point.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
@@ -41,6 +42,7 @@ public:
         return lock_slowly(deadline, sched::Cancellable::yes);
     }
     bool try_lock() {
+        schedule_point(Place::outside);
         std::uintptr_t expected = k_free;
         const std::uintptr_t mine = held_from(__builtin_frame_address(0));
         return word_.compare_exchange_strong(expected, mine, std::memory_order_acquire, std::memory_order_relaxed);
@@ -48,6 +50,7 @@ public:
     bool try_lock_for(Deadline from_now) { return lock(from_now).has_value(); }
     bool try_lock_until(Deadline instant) { return lock(instant).has_value(); }
     void unlock() {
+        schedule_point(Place::outside);
         std::uintptr_t word = word_.load(std::memory_order_relaxed);
         if ((word & k_state) != k_locked ||
             !word_.compare_exchange_strong(word, k_free, std::memory_order_release, std::memory_order_relaxed)) [[unlikely]]

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "runtime/base/point.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
@@ -46,6 +47,7 @@ private:
 
     template <class F>
     Result<void> call_within(F&& body, Deadline deadline, sched::Cancellable cancellable) {
+        schedule_point(Place::outside);
         if (is_done()) [[likely]]
             return {};
         const Result<Turn> turn = begin(deadline, cancellable);

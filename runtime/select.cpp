@@ -69,15 +69,19 @@ Cases::Cases(std::span<CaseBase*> all) {
         return one->channel && one->is_enabled && !one->is_spent();
     });
     channels = all.first(static_cast<std::size_t>(end - all.begin()));
-    std::sort(channels.begin(), channels.end(),
-              [](const CaseBase* a, const CaseBase* b) { return std::less<>()(a->channel, b->channel); });
+    for (std::size_t i = 0; i < channels.size(); ++i) channels[i]->rank = i;
+    std::sort(channels.begin(), channels.end(), [](const CaseBase* a, const CaseBase* b) {
+        return a->channel == b->channel ? a->rank < b->rank : std::less<>()(a->channel, b->channel);
+    });
 }
 
-// Under all locks. Tries the cases in an order in which each is first, second, ... as likely as any other.
+// Under all locks. Tries the cases in an order in which each is first, second, ... as likely as any other. It is drawn without
+// regard to addresses: what was drawn once is drawn again when the program is run again.
 Chosen try_all(std::span<CaseBase*> channels, Waiter*& peer) {
-    for (std::size_t i = 0; i < channels.size(); ++i) channels[i]->turn = i;
+    for (std::size_t i = 0; i < channels.size(); ++i) channels[channels[i]->rank]->turn = i;
+    ChannelCore* const first = channels.empty() ? nullptr : channels[channels[0]->turn]->channel;
     for (std::size_t i = 0; i < channels.size(); ++i) {
-        const std::size_t other = i + channels[0]->channel->draw(channels.size() - i);
+        const std::size_t other = i + first->draw(channels.size() - i);
         std::swap(channels[i]->turn, channels[other]->turn);
         CaseBase* one = channels[channels[i]->turn];
         const Step step = one->attempt();

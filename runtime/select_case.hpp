@@ -51,6 +51,7 @@ public:
 
     // Of the select that is going on.
     int index = 0;
+    std::size_t rank = 0;         // among the cases that have a channel
     std::size_t turn = 0;         // the case that is tried in this one's place of the order
     std::optional<Waiter> place;  // in the channel's queue
 };

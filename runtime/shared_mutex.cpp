@@ -70,6 +70,7 @@ bool SharedMutex::hand_over(sched::ReadyList& woken) {
 }
 
 void SharedMutex::leave(std::uint32_t unit, const char* misuse) {
+    schedule_point(Place::outside);
     const std::uint32_t held_mask = unit == k_writer ? k_writer : ~(k_writer | k_queued);
     for (std::uint32_t word = word_.load(std::memory_order_relaxed);;) {
         if ((word & held_mask) == 0) [[unlikely]]
@@ -86,6 +87,7 @@ void SharedMutex::leave(std::uint32_t unit, const char* misuse) {
         lock_.unlock();
         woken.ready_all();
         if (is_passed_on) return;
+        schedule_point(Place::inside);
         word = word_.load(std::memory_order_relaxed);
     }
 }

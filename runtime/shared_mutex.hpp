@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "runtime/base/point.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
@@ -78,6 +79,7 @@ private:
     static std::uint32_t unit_of(Kind kind) { return kind == Kind::writer ? k_writer : k_reader; }
 
     bool try_enter(Kind kind) {
+        schedule_point(Place::outside);
         std::uint32_t word = word_.load(std::memory_order_relaxed);
         while (is_open(word, kind))
             if (word_.compare_exchange_weak(word, word + unit_of(kind), std::memory_order_acquire, std::memory_order_relaxed))

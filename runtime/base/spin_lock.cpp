@@ -8,6 +8,7 @@ namespace reeve {
 void Backoff::pause() {
     constexpr int k_spins = 100;  // about a microsecond: longer than any section runs undisturbed
     constexpr int k_yields = 4;
+    schedule_point(Place::stuck);
     if (++spins_ % k_spins != 0) {
         __builtin_ia32_pause();
     } else if (spins_ <= k_yields * k_spins) {

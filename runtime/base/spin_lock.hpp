@@ -8,6 +8,8 @@
 
 #include <atomic>
 
+#include "runtime/base/point.hpp"
+
 namespace reeve {
 
 // How to wait for what another thread will do in a moment, unless the kernel has taken its CPU.
@@ -22,12 +24,28 @@ private:
 class SpinLock {
 public:
     void lock() {
+#ifdef REEVE_POINTS_AT_LOCKS
+        schedule_point(Place::at_lock);
+        schedule_point(Place::locked);
+#endif
         if (!locked_.exchange(true, std::memory_order_acquire)) [[likely]]
             return;
         lock_slowly();
     }
-    bool try_lock() { return !locked_.exchange(true, std::memory_order_acquire); }
-    void unlock() { locked_.store(false, std::memory_order_release); }
+    bool try_lock() {
+        if (locked_.exchange(true, std::memory_order_acquire)) return false;
+#ifdef REEVE_POINTS_AT_LOCKS
+        schedule_point(Place::locked);
+#endif
+        return true;
+    }
+    void unlock() {
+        locked_.store(false, std::memory_order_release);
+#ifdef REEVE_POINTS_AT_LOCKS
+        schedule_point(Place::unlocked);
+        schedule_point(Place::at_lock);
+#endif
+    }
 
 private:
     void lock_slowly();

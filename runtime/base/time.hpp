@@ -1,7 +1,8 @@
 // Deadline and the monotonic clock.
 //
 // A deadline is an instant, so it can be handed down through any number of calls; a timeout is a duration and starts
-// anew at each call. Every call that may wait takes a Deadline as its last argument. Monotonic clock only.
+// anew at each call. Every call that may wait takes a Deadline as its last argument. Monotonic clock only, or a test's virtual
+// one (testing.hpp), which every deadline and every wait then goes by.
 #pragma once
 
 #include <chrono>
@@ -12,8 +13,10 @@ namespace reeve {
 
 using Duration = std::chrono::nanoseconds;
 
-// Nanoseconds of CLOCK_MONOTONIC. Any thread, signal-safe, about 20 ns.
+// Nanoseconds of CLOCK_MONOTONIC, or of the virtual clock. Any thread, signal-safe, about 20 ns.
 [[nodiscard]] std::int64_t now_ns();
+// Nanoseconds of CLOCK_MONOTONIC, always: for how long something takes in the real world.
+[[nodiscard]] std::int64_t monotonic_ns();
 
 class Deadline {
 public:

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/base/assert.hpp"
+#include "runtime/base/point.hpp"
 
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
@@ -76,6 +77,7 @@ void StackPool::guard(Stack stack) {
 }
 
 std::size_t StackPool::take(Stack* into, std::size_t count) {
+    const NoPoints quiet;
     SpinGuard guard_lock(lock_);
     std::size_t taken = 0;
     while (taken < count) {

@@ -33,7 +33,7 @@ int look(int epoll, epoll_event* events) { return ::epoll_wait(epoll, events, st
 int wait_until(int epoll, epoll_event* events, std::int64_t deadline_ns) {
     static std::atomic<bool> s_lacks_pwait2{false};
     const bool is_never = deadline_ns == Deadline::k_never_ns;
-    const timespec limit = span_of(is_never ? 0 : std::max<std::int64_t>(deadline_ns - now_ns(), 0));
+    const timespec limit = span_of(is_never ? 0 : std::max<std::int64_t>(deadline_ns - monotonic_ns(), 0));
     const timespec* timeout = is_never ? nullptr : &limit;
     if (!s_lacks_pwait2.load(std::memory_order_relaxed)) {
         const int count = ::epoll_pwait2(epoll, events, static_cast<int>(k_events), timeout, nullptr);

@@ -219,7 +219,7 @@ void Ring::wait(std::int64_t deadline_ns) {
         impl_->note_unsubmitted();
         return;
     }
-    const std::int64_t left = deadline_ns - now_ns();
+    const std::int64_t left = deadline_ns - monotonic_ns();
     if (left <= 0) {
         submit();
         return;
@@ -232,7 +232,7 @@ void Ring::wait(std::int64_t deadline_ns) {
 // Valgrind (3.19) does not expect io_uring_enter to sleep: it stops all other threads meanwhile.
 void Ring::wait_in_poll(std::int64_t deadline_ns) {
     submit();
-    const std::int64_t left = deadline_ns - now_ns();
+    const std::int64_t left = deadline_ns - monotonic_ns();
     if (left <= 0) return;
     timespec limit{left / 1'000'000'000, left % 1'000'000'000};
     pollfd polled{impl_->ring.ring_fd, POLLIN, 0};

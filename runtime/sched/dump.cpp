@@ -125,9 +125,9 @@ std::deque<Running> ask_running(Scheduler& scheduler) {
         signal_worker(*worker, preempt_signal(scheduler.config));
     }
     constexpr std::int64_t k_patience_ns = 20'000'000;
-    const std::int64_t give_up_ns = now_ns() + k_patience_ns;
+    const std::int64_t give_up_ns = monotonic_ns() + k_patience_ns;
     for (std::size_t i = 0; i < asked.size(); ++i) {
-        while (!running[i].backtrace.is_taken.load(std::memory_order_acquire) && now_ns() < give_up_ns) nap();
+        while (!running[i].backtrace.is_taken.load(std::memory_order_acquire) && monotonic_ns() < give_up_ns) nap();
         // Either the handler never gets the pointer, or it has it and will be done in a moment.
         if (!asked[i]->backtrace_wanted.exchange(nullptr, std::memory_order_acq_rel))
             while (!running[i].backtrace.is_taken.load(std::memory_order_acquire)) nap();
@@ -154,7 +154,7 @@ void write_out(int fd, const std::string& text) {
 
 void dump_all(Scheduler& scheduler, int fd) {
     constexpr std::size_t k_chunk = 64 * 1024;
-    const std::int64_t now = now_ns();
+    const std::int64_t now = monotonic_ns();
     const std::deque<Running> running = ask_running(scheduler);
     std::string text = "reeve: all fibers\n";
     std::size_t count = 0;
@@ -174,7 +174,7 @@ void dump_all(Scheduler& scheduler, int fd) {
 }
 
 void print_trace(Scheduler& scheduler) {
-    const std::int64_t elapsed_ms = (now_ns() - scheduler.started_ns) / 1'000'000;
+    const std::int64_t elapsed_ms = (monotonic_ns() - scheduler.started_ns) / 1'000'000;
     using Number = unsigned long long;
     Number switches = 0;
     Number steals = 0;

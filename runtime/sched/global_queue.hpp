@@ -42,6 +42,26 @@ public:
         return fiber;
     }
 
+    // The one with `index` before it, or null. O(index): for a rehearsal.
+    Fiber* pop_at(std::size_t index) {
+        SpinGuard guard(lock_);
+        Fiber* before = nullptr;
+        Fiber* fiber = first_;
+        for (; fiber && index != 0; --index) {
+            before = fiber;
+            fiber = fiber->next;
+        }
+        if (!fiber) return nullptr;
+        (before ? before->next : first_) = fiber->next;
+        if (!fiber->next) last_ = before;
+        size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+        return fiber;
+    }
+    [[nodiscard]] std::uint64_t newest_id() {
+        SpinGuard guard(lock_);
+        return last_ ? last_->id : 0;
+    }
+
     [[nodiscard]] std::size_t size() const { return size_.load(std::memory_order_seq_cst); }  // pairs with Idle (O1)
     [[nodiscard]] bool is_empty() const { return size() == 0; }
 

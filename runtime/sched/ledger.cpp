@@ -91,7 +91,7 @@ void Ledger::detached(TakeReason reason, std::int64_t ran_ns) noexcept {
 
 void Detachment::end(Ledger& ledger) noexcept {
     const std::int64_t word = word_.exchange(0, std::memory_order_relaxed);
-    if (word != 0) ledger.detached((word & 1) != 0 ? TakeReason::blocked : TakeReason::unanswered, now_ns() - word / 2);
+    if (word != 0) ledger.detached((word & 1) != 0 ? TakeReason::blocked : TakeReason::unanswered, monotonic_ns() - word / 2);
 }
 
 // --- reading ----------------------------------------------------------------------------------------------------------

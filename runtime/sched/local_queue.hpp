@@ -21,6 +21,7 @@
 
 #include "runtime/base/intrusive_list.hpp"
 #include "runtime/base/spin_lock.hpp"
+#include "runtime/sched/global_queue.hpp"
 #include "runtime/sched/run_queue.hpp"
 
 namespace reeve::sched {
@@ -30,12 +31,14 @@ namespace reeve::sched {
 template <std::uint32_t capacity, std::uint32_t k_refill>
 class LocalQueueOf {
 public:
-    // `has_thieves`: steal_into() is called.
-    explicit LocalQueueOf(bool has_thieves = true) : ring_(has_thieves) {}
+    // `has_thieves`: steal_into() is called. `instead`: where all fibers go, in a rehearsal (rehearsal.hpp).
+    explicit LocalQueueOf(bool has_thieves = true, GlobalQueue* instead = nullptr)
+        : ring_(has_thieves, 0, instead ? 0 : capacity), instead_(instead) {}
 
     void push(Fiber& fiber) {
         if (overflow() == 0 && ring_.push(fiber)) [[likely]]
             return;
+        if (instead_) return instead_->push(fiber);
         SpinGuard guard(lock_);
         (fiber.has_begun ? begun_ : fresh_).push_back(fiber);
         add_to_overflow(1);
@@ -99,6 +102,7 @@ private:
     }
 
     RunQueueOf<capacity> ring_;
+    GlobalQueue* const instead_;
     SpinLock lock_;  // guards the lists
     List<Fiber> begun_;
     List<Fiber> fresh_;

@@ -50,12 +50,12 @@ void Monitor::main() {
     if (hints != KernelHints::none) os::ask_for_slice(os::thread_id(), k_monitor_slice_ns);
     if (hints == KernelHints::automatic) (void)os::ask_for_real_time();
     const std::int64_t trace_ns = scheduler_.config.schedtrace.count();
-    next_trace_ns_ = trace_ns > 0 ? now_ns() + trace_ns : Deadline::k_never_ns;
+    next_trace_ns_ = trace_ns > 0 ? monotonic_ns() + trace_ns : Deadline::k_never_ns;
     Housekeeper& housekeeper = scheduler_.housekeeper;
-    std::int64_t busy_ns = now_ns();  // when something ran last
+    std::int64_t busy_ns = monotonic_ns();  // when something ran last
     bool is_lull = false;
     while (!is_stopping_.load(std::memory_order_acquire)) {
-        const std::int64_t now = now_ns();
+        const std::int64_t now = monotonic_ns();
         ticks.add();
         attention_.store(Attention::looking, std::memory_order_seq_cst);
         if (watch_all(now)) busy_ns = now;
@@ -75,7 +75,7 @@ void Monitor::main() {
         if (is_lull && !was_lull && scheduler_.stacks.has_to_trim()) housekeeper.ask_for(Housekeeper::all_stacks);
         if (!is_lull) {
             // It runs before everybody else: it must leave them at least half of its CPU.
-            const std::int64_t after = now_ns();
+            const std::int64_t after = monotonic_ns();
             const std::int64_t soonest = after + std::max(after - now, k_least_pause_ns);
             std::int64_t next = std::max(next_look_ns(now), soonest);
             Attention looking = Attention::looking;
@@ -92,14 +92,14 @@ void Monitor::main() {
             // Only now: what runs after this wakes the monitor, and is looked at before it sleeps again.
             if (scheduler_.deadlock_check.is_possible()) housekeeper.ask_for(Housekeeper::deadlock);
             std::int64_t next_look_ns = scheduler_.wait_circles.next_look_ns();
-            if (next_look_ns <= now_ns()) {
+            if (next_look_ns <= monotonic_ns()) {
                 housekeeper.ask_for(Housekeeper::circles);
                 next_look_ns = Deadline::k_never_ns;  // should more fibers wait by then, one has run, and the monitor is awake
             }
             parker_.park_until(std::min(next_trace_ns_, next_look_ns));
         }
         is_asleep_.store(false, std::memory_order_seq_cst);
-        busy_ns = now_ns();
+        busy_ns = monotonic_ns();
     }
 }
 
@@ -139,7 +139,10 @@ bool Monitor::watch_all(std::int64_t now_ns) {
         is_busy = true;
         // What Scheduler::make_runnable left to its own worker, which has not got to it: with preemption or without.
         if (!processor.queue.is_empty()) scheduler_.wake_idle();
-        if (scheduler_.config.preemption) watch(processor, last, now_ns);
+        if (scheduler_.config.preemption)
+            watch(processor, last, now_ns);
+        else
+            last.next_look_ns = now_ns + quantum_ns_;
     }
     return detached_.watch(now_ns) || is_busy;
 }

@@ -4,6 +4,7 @@
 // park() is this, called; who is in more of a hurry includes it (join_core.cpp). In the runtime, holding no SpinLock.
 #pragma once
 
+#include "runtime/base/point.hpp"
 #include "runtime/base/time.hpp"
 #include "runtime/sched/belongings.hpp"
 #include "runtime/sched/current.hpp"
@@ -42,6 +43,7 @@ void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadl
 // `who`: the caller. `epoch`: of the wait that it has opened.
 [[gnu::always_inline]] inline Outcome park(Parkable& who, FiberState::Epoch epoch, Deadline deadline, const char* reason,
                                            Blocker blocker) {
+    schedule_point(Place::inside);
     if (const Belongings* own = who.belongings.load(std::memory_order_relaxed)) [[unlikely]] {
         if (who.state.is_cancellable()) deadline = deadline.or_sooner(own->bound);
     }

@@ -54,7 +54,7 @@ void park(Worker& worker, const ucontext_t& context) {
 
 void refuse(Worker& worker, Refusal refusal, std::uintptr_t code) {
     worker.scheduler.ledger.refused(refusal, code);
-    worker.detachment.go_on(now_ns());
+    worker.detachment.go_on(monotonic_ns());
     worker.has_refused.store(true, std::memory_order_relaxed);
     worker.scheduler.monitor->note_detached(worker);
     // Whoever was just given the processor waits for this CPU.

@@ -24,7 +24,8 @@ struct Operation;
 class Worker;
 
 struct alignas(64) Processor {
-    Processor(unsigned number_, bool is_only_one, os::IoEngine& io_) : number(number_), queue(!is_only_one), io(io_) {}
+    Processor(unsigned number_, bool is_only_one, GlobalQueue* queue_instead, os::IoEngine& io_)
+        : number(number_), queue(!is_only_one, queue_instead), io(io_) {}
 
     const unsigned number;
     int home_cpu = -1;  // where its workers are kept while fibers that compute take turns; -1: nowhere
@@ -40,7 +41,7 @@ struct alignas(64) Processor {
     // How long the overdue slice has lasted; -1: there is none, it ended meanwhile.
     [[nodiscard]] std::int64_t overdue_slice_ns() const {
         if (!is_overdue.load(std::memory_order_acquire)) return -1;
-        return reeve::now_ns() - overdue_since_ns.load(std::memory_order_relaxed);
+        return monotonic_ns() - overdue_since_ns.load(std::memory_order_relaxed);
     }
 
     // Another fiber, or the same after a wait: what was known about the slice before is past.

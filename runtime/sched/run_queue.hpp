@@ -30,16 +30,17 @@ class RunQueueOf {
 public:
     static constexpr std::uint32_t k_capacity = capacity;
 
-    // `has_thieves`: steal_into() is called. Without, taking needs no compare-exchange. `first`: where the counters begin.
-    explicit RunQueueOf(bool has_thieves = true, std::uint32_t first = 0)
-        : head_(first), tail_(first), has_thieves_(has_thieves) {}
+    // `has_thieves`: steal_into() is called. Without, taking needs no compare-exchange. `first`: where the counters begin. `room`:
+    // for how many, up to k_capacity.
+    explicit RunQueueOf(bool has_thieves = true, std::uint32_t first = 0, std::uint32_t room = k_capacity)
+        : head_(first), tail_(first), has_thieves_(has_thieves), room_(room) {}
 
     // False when full.
     [[nodiscard]] bool push(Fiber& fiber) {
         REEVE_ASSERT(fiber.held_by.load(std::memory_order_relaxed) == nullptr);
         const std::uint32_t head = head_.load(std::memory_order_acquire);
         const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
-        if (tail - head >= k_capacity) return false;
+        if (tail - head >= room_) return false;
         slot(tail).store(&fiber, std::memory_order_relaxed);
         tail_.store(tail + 1, std::memory_order_release);
         return true;
@@ -95,6 +96,7 @@ private:
     alignas(64) std::atomic<std::uint32_t> head_;
     alignas(64) std::atomic<std::uint32_t> tail_;
     const bool has_thieves_;
+    const std::uint32_t room_;
     std::array<std::atomic<Fiber*>, k_capacity> slots_{};
 };
 

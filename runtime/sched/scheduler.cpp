@@ -62,17 +62,18 @@ void fiber_main(void* arrived) {
 std::atomic<Scheduler*> Scheduler::s_active{nullptr};
 
 Scheduler::Scheduler(const Config& given)
-    : config(given),
+    : config(Rehearsal::as_possible(given)),
       cpus(os::allowed_cpus()),
       nice(os::nice_value()),
       stacks(given.stack_bytes),
       io(given, given.workers != 0 ? given.workers : os::available_cpus()),
+      rehearsal(Rehearsal::is_wanted(config) ? std::make_unique<Rehearsal>(config) : nullptr),
       blocking_gate(given.max_threads, given.workers != 0 ? given.workers : os::available_cpus()),
       reserved_threads_(std::min(k_reserved_per_worker * (given.workers != 0 ? given.workers : os::available_cpus()),
                                  given.max_threads / 4)) {
     const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
     for (unsigned i = 0; i < count; ++i) {
-        processors.push_back(std::make_unique<Processor>(i, count == 1, io.engine(i)));
+        processors.push_back(std::make_unique<Processor>(i, count == 1, rehearsal ? &global : nullptr, io.engine(i)));
         // Making stacks waits for the process's memory map, which user code may keep busy later.
         Processor& made = *processors.back();
         made.stack_count = static_cast<unsigned>(stacks.take(made.stacks, Processor::k_cached_stacks));
@@ -105,7 +106,7 @@ Scheduler::~Scheduler() {
 bool Scheduler::wait_for_fibers(std::int64_t deadline_ns) {
     std::int64_t next_round_ns = 0;
     while (live_fibers() != 0) {
-        const std::int64_t now = now_ns();
+        const std::int64_t now = monotonic_ns();
         if (now >= deadline_ns) return false;
         if (now >= next_round_ns) {
             for_each_fiber([this](Fiber& fiber) {
@@ -126,14 +127,14 @@ bool Scheduler::wait_for_threads(std::int64_t deadline_ns) {
             worker.wake_to_end();
             all_exited = all_exited && worker.has_ended.load(std::memory_order_acquire);
         });
-        if (all_exited || now_ns() >= deadline_ns) return all_exited;
+        if (all_exited || monotonic_ns() >= deadline_ns) return all_exited;
         nap();
     }
 }
 
 bool Scheduler::shut_down() {
     cancels_new_fibers.store(true, std::memory_order_seq_cst);
-    const bool all_ended = wait_for_fibers(now_ns() + config.shutdown_grace.count());
+    const bool all_ended = wait_for_fibers(monotonic_ns() + config.shutdown_grace.count());
     if (!all_ended) {
         warn("run: %llu fibers did not end within the grace of %lld ms after main returned; they are abandoned:",
              static_cast<unsigned long long>(live_fibers()), static_cast<long long>(config.shutdown_grace.count() / 1'000'000));
@@ -141,16 +142,17 @@ bool Scheduler::shut_down() {
     }
     is_stopping_.store(true, std::memory_order_seq_cst);
     // While the monitor runs it stops what still computes, and may start threads for that.
-    if (!all_ended) wait_for_threads(now_ns() + 100'000'000);
+    if (!all_ended) wait_for_threads(monotonic_ns() + 100'000'000);
     monitor->stop();
     housekeeper.stop();
-    const bool all_exited = wait_for_threads(now_ns() + (all_ended ? 10'000'000'000 : 10'000'000));
+    const bool all_exited = wait_for_threads(monotonic_ns() + (all_ended ? 10'000'000'000 : 10'000'000));
     for_each_worker([](Worker& worker) {
         if (worker.has_ended.load(std::memory_order_acquire))
             pthread_join(worker.thread, nullptr);
         else
             pthread_detach(worker.thread);
     });
+    if (rehearsal) Rehearsal::turn_off();
     Scheduler* self = this;
     s_active.compare_exchange_strong(self, nullptr);
     return all_exited;
@@ -230,11 +232,11 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
         }
         fiber.id = processor->next_fiber_id++;
         // The processor's clock may be older than the shortage.
-        fiber.since_ns = is_short_of_threads() ? now_ns() : processor->now_ns;
+        fiber.since_ns = is_short_of_threads() ? monotonic_ns() : processor->now_ns;
         processor->counters.fibers_started.add();
     } else {
         fiber.id = outside_id_.fetch_add(1, std::memory_order_relaxed);
-        fiber.since_ns = now_ns();
+        fiber.since_ns = monotonic_ns();
         started_outside_.fetch_add(1, std::memory_order_release);
     }
     auto below = reinterpret_cast<std::uintptr_t>(&fiber) - closure_bytes;
@@ -312,7 +314,7 @@ void Scheduler::note_free_threads() {
     const bool was_short = is_short_.load(std::memory_order_relaxed);
     const bool is_short = free_threads() <= (was_short ? 2 * reserved_threads_ : reserved_threads_);
     if (is_short == was_short) return;
-    if (is_short) short_since_ns_.store(now_ns(), std::memory_order_relaxed);
+    if (is_short) short_since_ns_.store(monotonic_ns(), std::memory_order_relaxed);
     is_short_.store(is_short, std::memory_order_relaxed);
 }
 
@@ -325,8 +327,8 @@ bool Scheduler::postpones(Fiber& fiber) {
 }
 
 Fiber* Scheduler::pop_global() {
-    Fiber* found = global.pop();
-    while (found && postpones(*found)) found = global.pop();
+    Fiber* found = pop_runnable();
+    while (found && postpones(*found)) found = pop_runnable();
     if (!found && !new_backlog_.is_empty() && starts_new(0)) found = new_backlog_.pop();
     if (!found && !is_short_of_threads()) found = backlog_.pop();
     return found;

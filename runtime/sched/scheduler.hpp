@@ -23,6 +23,7 @@
 #include "runtime/sched/io_engines.hpp"
 #include "runtime/sched/ledger.hpp"
 #include "runtime/sched/processor.hpp"
+#include "runtime/sched/rehearsal.hpp"
 #include "runtime/sched/wait_circles.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -107,10 +108,11 @@ public:
     const Config config;
     const std::vector<int> cpus;  // those this process may use
     const int nice;
-    const std::int64_t started_ns = now_ns();
+    const std::int64_t started_ns = monotonic_ns();
     context::StackPool stacks;
     IoEngines io;
     std::vector<std::unique_ptr<Processor>> processors;
+    const std::unique_ptr<Rehearsal> rehearsal;  // for tests; null in a normal run
     GlobalQueue global;
     HeldQueue returning;   // first: they were kept waiting by the kernel
     HeldQueue preempted;   // second, with a guaranteed share
@@ -129,6 +131,11 @@ private:
     // `threads`: those that are taken for it first. One that sleeps with an idle processor is as good as free.
     [[nodiscard]] bool starts_new(unsigned threads) const {
         return !is_short_of_threads() || free_threads() + static_cast<unsigned>(idle.count()) > processors.size() + threads;
+    }
+    Fiber* pop_runnable() {
+        if (rehearsal) [[unlikely]]
+            return rehearsal->pick(global);
+        return global.pop();
     }
     Worker* pop_spare();     // from the list, or null
     Worker* start_worker();  // a new thread, or null

@@ -73,7 +73,7 @@ std::vector<Waiting> find_waiting(Scheduler& scheduler) {
     }
     std::sort(fibers.begin(), fibers.end());
     std::sort(children.begin(), children.end());
-    const std::int64_t now = now_ns();
+    const std::int64_t now = monotonic_ns();
     for (Waiting& waiting : all) {
         if (waiting.until_ns - now < k_least_left_ns) continue;
         const std::uintptr_t address = waiting.blocker.address();
@@ -144,7 +144,7 @@ __attribute__((noinline, no_sanitize("thread"))) std::string name_of(const Waiti
 }
 
 void append(std::string& text, const Circle& circle) {
-    const std::int64_t now = now_ns();
+    const std::int64_t now = monotonic_ns();
     const bool ends = std::any_of(circle.begin(), circle.end(), [](auto* one) { return one->until_ns != Deadline::k_never_ns; });
     text += "reeve: " + std::to_string(circle.size()) + (circle.size() == 1 ? " fiber waits for itself" : " fibers wait for each other");
     text += ends ? ", until a deadline comes:\n" : ", for ever unless cancelled:\n";
@@ -198,12 +198,12 @@ std::string WaitCircles::text_of(Which which) {
 }
 
 void WaitCircles::check() {
-    const std::int64_t began = now_ns();
+    const std::int64_t began = monotonic_ns();
     const std::uint64_t count = waits();
     heavy_barrier();  // whose wait was counted is seen parked
     seen_waits_.store(count, std::memory_order_relaxed);
     if (const std::string text = text_of(Which::untold); !text.empty()) write_out(2, text);
-    const std::int64_t ended = now_ns();
+    const std::int64_t ended = monotonic_ns();
     not_before_ns_.store(ended + std::max(k_least_pause_ns, k_pauses_per_look * (ended - began)), std::memory_order_relaxed);
 }
 

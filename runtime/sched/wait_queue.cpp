@@ -1,5 +1,7 @@
 #include "runtime/sched/wait_queue.hpp"
 
+#include "runtime/base/point.hpp"
+#include "runtime/base/virtual_clock.hpp"
 #include "runtime/sched/fork.hpp"
 #include "runtime/sched/park.hpp"
 #include "runtime/sched/scheduler.hpp"
@@ -9,7 +11,7 @@ namespace reeve::sched {
 void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadline) {
     if (thread.state.leave()) return;
     die_if_forked();
-    while (!thread.parker.park_until(deadline.ns())) {
+    while (!thread.parker.park_until(VirtualClock::monotonic_ns_at(deadline.ns()))) {
         // Nobody claimed it in time: this thread does. If somebody did at the last moment, his ready() wakes it.
         if (thread.state.claim(epoch, Outcome::timed_out)) {
             (void)thread.state.ready();
@@ -27,6 +29,7 @@ Parkable& current_parkable() {
 
 void schedule(Parkable& who) {
     if (who.is_fiber) die_if_forked();
+    schedule_point(Place::inside);
     if (who.is_fiber)
         Scheduler::active()->make_runnable(static_cast<Fiber&>(who));
     else
@@ -48,6 +51,7 @@ bool Waiter::claim(Outcome outcome) {
 
 void Waiter::ready() {
     Parkable& who = who_;  // the waiter itself may be gone once it is ready
+    schedule_point(Place::inside);
     if (who.state.ready()) schedule(who);
 }
 

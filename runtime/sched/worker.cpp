@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "runtime/base/point.hpp"
 #include "runtime/os/held_locks.hpp"
 #include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
@@ -78,11 +79,13 @@ void Worker::leave_or_yield() {
 }
 
 Entry::Entry() {
+    schedule_point(Place::outside);
     if (Worker* worker = current_worker()) worker->enter();
 }
 
 Entry::~Entry() {
     if (Worker* worker = current_worker()) worker->leave_or_yield();
+    schedule_point(Place::outside);
 }
 
 bool Worker::is_detached() const {
@@ -137,7 +140,7 @@ void Worker::end_signal() {
 }
 
 void Worker::park_preempted() {
-    const std::int64_t parked_ns = now_ns();
+    const std::int64_t parked_ns = monotonic_ns();
     detachment.end(scheduler.ledger);
     current_fiber()->phase.store(Phase::preempted, std::memory_order_relaxed);
     do {
@@ -146,7 +149,7 @@ void Worker::park_preempted() {
         if (scheduler.idle.count() != 0) scheduler.monitor->poke();
     } while (!await_processor());
     ask_for_slice(k_computing_slice_ns);
-    const std::int64_t now = now_ns();
+    const std::int64_t now = monotonic_ns();
     scheduler.ledger.parked(current_fiber()->interrupted_at[0], now - parked_ns);
     processor()->slice_began_ns.store(now, std::memory_order_relaxed);
     processor()->word.leave(claim_);
@@ -214,7 +217,7 @@ bool Worker::give_to(Worker* spare) {
 
 void Worker::detach() {
     REEVE_ASSERT(depth() == 1);
-    if (!give_to(scheduler.take_spare(Scheduler::Spare::unreserved))) {
+    if (scheduler.rehearsal || !give_to(scheduler.take_spare(Scheduler::Spare::unreserved))) {
         leave();  // short of threads: it keeps the processor, and the monitor takes it when somebody waits
         return;
     }
@@ -315,7 +318,7 @@ void Worker::main() {
             unsettle();
             if (try_claim()) {
                 processor()->is_given.store(false, std::memory_order_relaxed);
-                processor()->computed_ns = now_ns();  // it comes from a fiber whose slice was over
+                processor()->computed_ns = monotonic_ns();  // it comes from a fiber whose slice was over
                 schedule();
             } else {
                 is_waiting_.store(true, std::memory_order_relaxed);
@@ -357,6 +360,7 @@ Fiber* Worker::find_work() {
             }
             return found;
         }
+        if (scheduler.rehearsal && scheduler.rehearsal->pass_time(scheduler, mine)) continue;
         sleep(mine);
     }
     return nullptr;
@@ -432,9 +436,10 @@ bool Worker::sleep(Processor& mine) {
         if (mine.io.has_unsubmitted()) mine.counters.submits.add();
         // Pairs with request_cancel(), which sees is_idle or is seen here; otherwise a cancellation waits for this
         // processor's next completion.
-        if (!mine.has_cancels.load(std::memory_order_seq_cst)) mine.io.wait(mine.timers.earliest_ns());
+        if (!mine.has_cancels.load(std::memory_order_seq_cst))
+            scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(mine.timers.earliest_ns());
         mine.is_idle.store(false, std::memory_order_relaxed);
-        mine.now_ns = now_ns();  // sleeping is no slice
+        mine.now_ns = monotonic_ns();  // sleeping is no slice
         mine.slices_at_look = mine.slices.load(std::memory_order_relaxed);
         scheduler.monitor->wake_if_asleep();
     }
@@ -466,10 +471,11 @@ void Worker::poll(Processor& mine) {
         mine.counters.completions.add(drained);
         for (unsigned i = 0; i < drained; ++i) complete(completions[i]);
     } while (drained == k_batch);
+    const std::int64_t fire_ns = scheduler.rehearsal ? scheduler.rehearsal->fire_time_ns(mine) : mine.now_ns;
     Parkable* due[k_batch];
     bool more = true;
     while (more) {
-        const std::size_t fired = mine.timers.fire(mine.now_ns, due, k_batch, more);
+        const std::size_t fired = mine.timers.fire(fire_ns, due, k_batch, more);
         mine.counters.timers_fired.add(fired);
         for (std::size_t i = 0; i < fired; ++i) fetch_stack(static_cast<Fiber&>(*due[i]));
         for (std::size_t i = 0; i < fired; ++i)
@@ -480,7 +486,7 @@ void Worker::poll(Processor& mine) {
 }
 
 void Worker::look_at_clock(Processor& mine) {
-    const std::int64_t now = now_ns();
+    const std::int64_t now = monotonic_ns();
     const std::uint32_t slices = mine.slices.load(std::memory_order_relaxed);
     if (const std::uint32_t count = slices - mine.slices_at_look; count != 0 && mine.now_ns != 0)
         mine.mean_slice_ns += ((now - mine.now_ns) / count - mine.mean_slice_ns) / 4;
