@@ -21,6 +21,7 @@ TEST_CASE("schedules: with_cancel, the token against the value", "[cancel]") {
         const CancelSource above;
         const CancelSource source(above.token());
         bool was_sent = false;
+        const bool is_sent = draw(2) == 0;
         reeve::Scope scope;
         scope.spawn([&] {
             dawdle();
@@ -28,8 +29,9 @@ TEST_CASE("schedules: with_cancel, the token against the value", "[cancel]") {
         });
         scope.spawn([&] {
             dawdle();
-            was_sent = channel.send(7, 5us).has_value();
+            was_sent = is_sent && channel.send(7, 5us).has_value();
         });
+        dawdle();
         const auto value = reeve::with_cancel(source.token(), [&] { return channel.recv(); });
         expect(!reeve::this_fiber::is_cancelled(), "as before");
         expect(value || value.error() == Errc::cancelled, "a value or the cancellation");

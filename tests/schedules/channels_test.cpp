@@ -74,6 +74,29 @@ TEST_CASE("schedules: channel, with deadlines and closing", "[channel]") {
     });
 }
 
+TEST_CASE("schedules: channel, closed with nobody to receive", "[channel]") {
+    in_all_orders(Time::exact, [] {
+        const std::size_t room = draw(3);
+        const Channel<std::size_t> channel(room);
+        std::size_t sent = 0;
+        {
+            reeve::Scope senders;
+            for (std::size_t s = 0; s < 3; ++s)
+                senders.spawn([&, s] {
+                    const auto result = channel.send(s);
+                    expect(result || result.error() == Errc::closed, "why a send fails");
+                    sent += result ? 1 : 0;
+                });
+            dawdle();
+            channel.close();
+        }
+        std::size_t received = 0;
+        while (channel.try_recv()) ++received;
+        expect(sent == received && sent <= room, "what was sent is in the buffer");
+        expect(channel.recv().error() == Errc::closed, "closed and drained");
+    });
+}
+
 TEST_CASE("schedules: channel, cancelled at the moment it would be served", "[channel]") {
     in_all_orders(Time::exact, [] {
         const Channel<std::size_t> channel(draw(3));

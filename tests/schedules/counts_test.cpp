@@ -114,6 +114,20 @@ TEST_CASE("schedules: event, who waits goes on, even if it is reset at once", "[
     });
 }
 
+TEST_CASE("schedules: event, set before, while and after it is waited for", "[event]") {
+    in_all_orders(Time::slips, [] {
+        reeve::Event event;
+        reeve::Scope scope;
+        for (int w = 0; w < 3; ++w)
+            scope.spawn([&] {
+                dawdle();
+                if (!event.wait(some_deadline())) expect(event.wait().has_value(), "it is set, or will be");
+            });
+        dawdle();
+        event.set();
+    });
+}
+
 TEST_CASE("schedules: barrier, a round passes for all or for none", "[barrier]") {
     in_all_orders(Time::slips, [] {
         constexpr std::size_t k_parties = 3;
