@@ -77,7 +77,7 @@ void StackPool::guard(Stack stack) {
 }
 
 std::size_t StackPool::take(Stack* into, std::size_t count) {
-    const NoPoints quiet;
+    [[maybe_unused]] const NoPoints quiet;
     SpinGuard guard_lock(lock_);
     std::size_t taken = 0;
     while (taken < count) {

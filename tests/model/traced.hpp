@@ -90,6 +90,7 @@ private:
 #undef NDEBUG
 #pragma push_macro("__builtin_ia32_pause")
 #define reeve reeve_model
+#include "runtime/base/point.hpp"  // its hook is no part of any protocol: not traced
 #define atomic TracedAtomic
 #define __builtin_ia32_pause ::traced_pause
 
@@ -109,6 +110,8 @@ inline void traced_pause();
 inline void traced_pause() { reeve::model::pause(); }
 
 namespace reeve_model {
+
+inline std::atomic<void (*)(Place)> s_at_point{nullptr};
 
 inline void heavy_barrier() {}
 

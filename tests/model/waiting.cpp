@@ -100,6 +100,7 @@ public:
 Kernel& Kernel::now() { return g_world->kernel; }
 
 std::int64_t now_ns() { return g_now_ns; }
+std::int64_t VirtualClock::monotonic_ns_at(std::int64_t instant_ns) { return instant_ns; }
 
 namespace os {
 
@@ -160,7 +161,7 @@ Waits::Waits(std::initializer_list<Who> threads) : world_(std::make_unique<World
     auto& processors = no_scheduler().processors;
     processors.clear();
     static Engine s_engine;
-    processors.push_back(std::make_unique<sched::Processor>(0, false, s_engine));
+    processors.push_back(std::make_unique<sched::Processor>(0, false, nullptr, s_engine));
     auto* one = world_->all.data();
     for (const Who who : threads) {
         one->who = who;
