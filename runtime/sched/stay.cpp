@@ -5,6 +5,7 @@
 // find. What is to be run needs another thread: a spare worker gets the processor then, and the thread sleeps by itself.
 #include <utility>
 
+#include "runtime/base/barrier.hpp"
 #include "runtime/os/held_locks.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/fiber.hpp"
@@ -23,8 +24,20 @@ bool Worker::keeps_thread(After after) {
     return after != After::ended;
 }
 
+// A CPU that falls asleep needs some 25 us to wake up again: two threads that answer each other at once would do nothing else.
+// So who was woken soon the last time looks for a while before it sleeps.
+void Worker::watch_for_end(std::int64_t until_ns) const {
+    while (minded_.load(std::memory_order_acquire) && scheduler.global.is_empty() && scheduler.returning.is_empty() &&
+           scheduler.preempted.is_empty() && monotonic_ns() < until_ns)
+        spin_pause();
+}
+
 // True: the wait is over, and the processor still in hand. False: there is something to run that needs another thread.
 bool Worker::mind(Processor& mine) {
+    constexpr std::int64_t k_soon_ns = 100'000;
+    constexpr std::int64_t k_watch_ns = 50'000;
+    const std::int64_t began_ns = monotonic_ns();
+    if (is_woken_soon_ && !scheduler.rehearsal) watch_for_end(began_ns + k_watch_ns);
     bool is_over;
     for (bool others_wait = false;; others_wait = !sleep(mine)) {
         poll(mine);
@@ -35,6 +48,7 @@ bool Worker::mind(Processor& mine) {
     const bool was_last = was_woken_for_work && scheduler.idle.end_search();
     // At the last moment, perhaps.
     if (!is_over) is_over = minded_.exchange(nullptr, std::memory_order_acq_rel) == nullptr;
+    is_woken_soon_ = is_over && monotonic_ns() - began_ns < k_soon_ns;
     if (!is_over) return false;
     if (was_last || !mine.queue.is_empty()) scheduler.notify_work();
     mine.begin_slice();

@@ -140,6 +140,7 @@ public:
 private:
     [[nodiscard]] bool try_claim();
     void attach();
+    void watch_for_end(std::int64_t until_ns) const;
     bool mind(Processor& processor);               // waits with a fiber that stays, and for work
     bool keeps_thread(After after);                // the fiber that leaves is pinned or holds a lock of the OS
     Worker& stay(After after);                     // switch_away() of such a fiber
@@ -175,6 +176,7 @@ private:
     // thread sleeps in `pinned_`.
     std::atomic<Processor*> minded_{nullptr};
     os::Parker pinned_;
+    bool is_woken_soon_ = false;                   // the last wait that this thread minded its processor in was short
     context::Side scheduler_side_;
     Fiber* left_ = nullptr;                        // the fiber whose stack was left, and what becomes of it
     After after_ = After::nothing;
