@@ -177,8 +177,13 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     }
     last.looked_ns = now_ns;
     const Waiting waiting = who_waits(processor, now_ns);
-    const std::int64_t allowed = waiting == Waiting::woken ? std::max(quantum_ns_ / 4, k_least_slice_ns) : k_turn_quanta * quantum_ns_;
     const std::int64_t elapsed = now_ns - last.since_ns;
+    const std::int64_t brief = std::max(quantum_ns_ / 4, k_least_slice_ns);
+    // Who is stopped stands in one line for all processors: a turn must not be longer on one than on the other, or those who
+    // happen to get the long ones get several times as much as the rest.
+    const std::int64_t lengthy = k_turn_quanta * quantum_ns_;
+    if (waiting == Waiting::woken && elapsed + tick_ns_ >= brief) brief_ns_ = now_ns;
+    const std::int64_t allowed = waiting == Waiting::woken || now_ns - brief_ns_ < lengthy ? brief : lengthy;
     // A fiber that calls the runtime now and then gives up there: told a tick before, it needs no signal.
     if (waiting != Waiting::nobody && elapsed + tick_ns_ >= allowed) {
         processor.overdue_since_ns.store(last.since_ns, std::memory_order_relaxed);
