@@ -13,6 +13,7 @@ namespace reeve::sched {
 namespace {
 
 constexpr std::int64_t k_turn_quanta = 5;              // of fibers that compute and keep nobody else waiting: turns cost 40 us
+constexpr std::int64_t k_least_turn_ns = 500'000;      // the same while others have work: not less, at a short quantum
 constexpr std::int64_t k_least_slice_ns = 100'000;     // shorter ones would be spent on turns
 constexpr int k_quiet_quanta = 10;                     // then it sleeps: waking it costs more than a few looks
 constexpr std::uint64_t k_busy_trim_ticks = 64;
@@ -183,7 +184,8 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
     // happen to get the long ones get several times as much as the rest.
     const std::int64_t lengthy = k_turn_quanta * quantum_ns_;
     if (waiting == Waiting::woken && elapsed + tick_ns_ >= brief) brief_ns_ = now_ns;
-    const std::int64_t allowed = waiting == Waiting::woken || now_ns - brief_ns_ < lengthy ? brief : lengthy;
+    const std::int64_t turn = now_ns - brief_ns_ < lengthy ? std::min(std::max(brief, k_least_turn_ns), lengthy) : lengthy;
+    const std::int64_t allowed = waiting == Waiting::woken ? brief : turn;
     // A fiber that calls the runtime now and then gives up there: told a tick before, it needs no signal.
     if (waiting != Waiting::nobody && elapsed + tick_ns_ >= allowed) {
         processor.overdue_since_ns.store(last.since_ns, std::memory_order_relaxed);
