@@ -21,16 +21,16 @@ Result<std::size_t> Barrier::arrive_and_wait(Deadline deadline) {
         woken.ready_all();
         return place;
     }
-    sched::Waiter waiter("barrier");
+    sched::Wait wait("barrier");
     bool has_passed = false;
-    waiter.slot = &has_passed;
-    waiters_.push_back(waiter);
+    wait->slot = &has_passed;
+    waiters_.push_back(*wait);
     lock_.unlock();
-    const sched::Outcome outcome = waiter.park(deadline);
+    const sched::Outcome outcome = wait.park(deadline);
     if (outcome == sched::Outcome::ready) return place;
     {
         SpinGuard guard(lock_);
-        if (waiter.is_linked) {
+        if (wait->is_linked) {
             // The round has not ended: it will not.
             is_closed_ = true;
             end_round(false, woken);

@@ -83,13 +83,13 @@ public:
             lock_.unlock();
             return Outcome::ready;
         }
-        Waiter waiter("cancel token");
-        waiters_.push(waiter);
+        Wait wait("cancel token");
+        waiters_.push(*wait);
         lock_.unlock();
-        const Outcome outcome = waiter.park(until.or_sooner(deadline));
+        const Outcome outcome = wait.park(until.or_sooner(deadline));
         if (outcome == Outcome::ready) return outcome;
         SpinGuard guard(lock_);
-        waiters_.remove_if_linked(waiter);
+        waiters_.remove_if_linked(*wait);
         return outcome;
     }
 
@@ -204,8 +204,8 @@ Result<void> CancelToken::wait(Deadline deadline) const {
         outcome = core_->wait(deadline);
     } else {
         sched::Entry entry;
-        sched::Waiter waiter("cancel token");
-        outcome = waiter.park(deadline);
+        sched::Wait wait("cancel token");
+        outcome = wait.park(deadline);
     }
     if (outcome == sched::Outcome::ready || is_cancelled()) return {};
     return sched::error_of(outcome, k_operation);

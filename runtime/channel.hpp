@@ -64,13 +64,13 @@ public:
             return Error(Errc::closed, "channel send");
         }
         if (core.finish(core.deliver(value))) return {};
-        sched::Waiter waiter("channel send");
-        waiter.slot = &value;
-        core.senders.push(waiter);
+        sched::Wait wait("channel send");
+        wait->slot = &value;
+        core.senders.push(*wait);
         core.lock.unlock();
-        const sched::Outcome outcome = waiter.park(deadline);
+        const sched::Outcome outcome = wait.park(deadline);
         if (outcome == sched::Outcome::ready) return {};
-        return core.give_up(waiter, core.senders, outcome, "channel send");
+        return core.give_up(*wait, core.senders, outcome, "channel send");
     }
 
     Result<T> recv(Deadline deadline = {}) const {
@@ -83,13 +83,13 @@ public:
             core.lock.unlock();
             return Error(Errc::closed, "channel recv");
         }
-        sched::Waiter waiter("channel recv");
-        waiter.slot = &value;
-        core.receivers.push(waiter);
+        sched::Wait wait("channel recv");
+        wait->slot = &value;
+        core.receivers.push(*wait);
         core.lock.unlock();
-        const sched::Outcome outcome = waiter.park(deadline);
+        const sched::Outcome outcome = wait.park(deadline);
         if (outcome == sched::Outcome::ready) return std::move(*value);
-        return core.give_up(waiter, core.receivers, outcome, "channel recv");
+        return core.give_up(*wait, core.receivers, outcome, "channel recv");
     }
 
     // False: it would have to wait, or the channel is closed.

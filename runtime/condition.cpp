@@ -8,16 +8,16 @@ Result<void> Condition::wait(std::unique_lock<Mutex>& held, Deadline deadline) {
     {
         sched::Entry entry;
         lock_.lock();
-        sched::Waiter waiter("condition");
-        waiters_.push(waiter);
+        sched::Wait wait("condition");
+        waiters_.push(*wait);
         lock_.unlock();
         // A notify from here on finds the waiter. unlock() may hand the mutex over but does not park: the wait that is
         // open is this one.
         held.mutex()->unlock();
-        outcome = waiter.park(deadline);
+        outcome = wait.park(deadline);
         if (outcome != sched::Outcome::ready) {
             SpinGuard guard(lock_);
-            waiters_.remove_if_linked(waiter);
+            waiters_.remove_if_linked(*wait);
         }
     }
     held.mutex()->lock();

@@ -209,8 +209,8 @@ HangupWatch::HangupWatch(Fd& socket) : poll_(nullptr) {
     if (fiber.holds_hook) fatal("HangupWatch: fiber %llu watches another socket already",
                                 static_cast<unsigned long long>(fiber.id));
     poll_ = ::new (static_cast<void*>(room_)) Poll(socket, &fiber);
-    fiber.on_park = Poll::arm;
-    fiber.hook = poll_;
+    fiber.its_head().on_park = Poll::arm;
+    fiber.its_head().hook = poll_;
     fiber.holds_hook = true;
 }
 

@@ -19,7 +19,7 @@ FiberGroup::~FiberGroup() {
 
 void FiberGroup::admit(Member& child, Fiber& fiber) {
     child.fiber = &fiber;
-    fiber.group.store(this, std::memory_order_relaxed);
+    fiber.its_head().group.store(this, std::memory_order_relaxed);
     SpinGuard guard(lock_);
     children_.push_back(child);
     if (cause_) (void)fiber.state.cancel(FiberState::mark_cancelled);  // it has not begun: nothing to schedule
@@ -91,14 +91,14 @@ Result<void> FiberGroup::wait(Deadline deadline, Cancellable cancellable) {
             lock_.unlock();
             return {};
         }
-        Waiter waiter(reason_, cancellable);
-        waiter.blocker = Blocker::for_group(this);
-        waiters_.push(waiter);
+        Wait wait(reason_, cancellable);
+        wait->blocker = Blocker::for_group(this);
+        waiters_.push(*wait);
         lock_.unlock();
-        const Outcome outcome = waiter.park(deadline);
+        const Outcome outcome = wait.park(deadline);
         if (outcome == Outcome::ready) continue;
         SpinGuard guard(lock_);
-        waiters_.remove_if_linked(waiter);
+        waiters_.remove_if_linked(*wait);
         return error_of(outcome, reason_);
     }
 }

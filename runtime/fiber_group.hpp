@@ -38,9 +38,9 @@ public:
     void start(const FiberOptions& options, F&& body) {
         Child<std::decay_t<F>> child(*this, std::forward<F>(body));
         Entry entry;
-        const FiberSeed seed = prepare_fiber_for(&options, std::move(child));
-        admit(*static_cast<Child<std::decay_t<F>>*>(seed.closure), *seed.fiber);
-        start_fiber(*seed.fiber);
+        const MadeFiber made = prepare_fiber_for(&options, std::move(child));
+        admit(*static_cast<Child<std::decay_t<F>>*>(made.closure), *made.fiber);
+        start_fiber(*made.fiber);
     }
 
     void cancel(Error cause);
@@ -56,6 +56,7 @@ public:
 
 private:
     struct Member : ListNode<Member> {
+        static constexpr bool k_stays = true;  // in its fiber: the list leads here
         Fiber* fiber = nullptr;
     };
 

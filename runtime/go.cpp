@@ -18,7 +18,7 @@ namespace sched {
 namespace {
 
 [[noreturn]] void die_of_exception(const Fiber& fiber, const char* what) {
-    fatal("fiber %llu '%s': uncaught exception: %s", static_cast<unsigned long long>(fiber.id), fiber.name, what);
+    fatal("fiber %llu '%s': uncaught exception: %s", static_cast<unsigned long long>(fiber.id), fiber.name(), what);
 }
 
 Fiber* current_fiber() {
@@ -30,7 +30,7 @@ Fiber* current_fiber() {
 
 void run_closure(Fiber& fiber) noexcept {
     try {
-        fiber.run(fiber.closure);
+        fiber.seed.run(fiber.seed.closure);
         if (fiber.belongings.load(std::memory_order_relaxed)) [[unlikely]]
             drop_belongings(fiber);
     } catch (const std::exception& error) {
@@ -41,16 +41,21 @@ void run_closure(Fiber& fiber) noexcept {
     }
 }
 
-FiberSeed prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, std::size_t alignment,
-                        void (*run)(void* closure)) {
+MadeFiber prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, std::size_t alignment,
+                        void (*run)(void* seed)) {
     Scheduler* scheduler = Scheduler::active();
     if (!scheduler) fatal("go/spawn: no run() is active");
     const std::string_view name = options ? std::string_view(options->name) : std::string_view();
-    Fiber* fiber = scheduler->create(name, options ? options->stack_bytes : 0, closure_bytes, alignment);
+    Fiber* fiber = scheduler->create(name, options ? options->stack_bytes : 0);
     if (!fiber) throw std::bad_alloc();
+    void* closure = fiber->seed.closure;
+    if (closure_bytes != 0) {
+        closure = scheduler->room_on_stack(*fiber, closure_bytes, alignment);
+        memcpy(fiber->seed.closure, &closure, sizeof closure);
+    }
     if (options && !options->labels.empty()) add_labels(*fiber, options->labels);
-    fiber->run = run;
-    return {fiber, fiber->closure};
+    fiber->seed.run = run;
+    return {fiber, closure};
 }
 
 void start_fiber(Fiber& fiber) { Scheduler::active()->start(fiber); }
@@ -66,15 +71,16 @@ std::uint64_t id() {
 
 std::string_view name() {
     const sched::Fiber* fiber = sched::current_fiber();
-    return fiber ? std::string_view(fiber->name) : std::string_view();
+    return fiber ? std::string_view(fiber->name()) : std::string_view();
 }
 
 void set_name(std::string_view name) {
     sched::Fiber* fiber = sched::current_fiber();
     if (!fiber) return;
     const std::size_t length = std::min(name.size(), sched::Fiber::k_name_bytes - 1);
-    memcpy(fiber->name, name.data(), length);
-    fiber->name[length] = '\0';
+    sched::StackHead& head = fiber->its_head();
+    memcpy(head.name, name.data(), length);
+    head.name[length] = '\0';
     fiber->bequeaths = true;
 }
 

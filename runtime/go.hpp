@@ -1,7 +1,8 @@
 // go, spawn, Join, this_fiber: starting fibers and waiting for them.
 //
 // `go` forgets, `spawn` remembers: Join's destructor waits, like std::jthread's, so that captured references stay valid.
-// The closure is moved onto the new fiber's stack; go and spawn themselves do not park, and the new fiber runs later. When
+// The closure is moved onto the new fiber's stack, twice perhaps: moving it must not wait. go and spawn themselves do not park, and
+// the new fiber runs later. When
 // join() returns, the closure and the fiber's FiberLocals are destroyed. A fiber gets labels, and the name unless it is given
 // one, from the fiber that starts it; deadlines and tokens only in a Scope, gather or race, which it cannot outlive. They
 // throw std::bad_alloc when memory or address space for the stack is exhausted. Both work in fibers and in plain threads
@@ -38,25 +39,42 @@ namespace sched {
 struct Fiber;
 
 // A fiber that was made and not started, and the place for its closure. Inside an Entry.
-struct FiberSeed {
+struct MadeFiber {
     Fiber* fiber;
     void* closure;
 };
-FiberSeed prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, std::size_t alignment,
-                        void (*run)(void* closure));
+// `closure_bytes`: 0 if it lies in the fiber's seed; else it gets room on the fiber's stack.
+MadeFiber prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, std::size_t alignment,
+                        void (*run)(void* seed));
 void start_fiber(Fiber& fiber);
+
+// A small closure waits in the fiber's record, so that the fiber needs no stack before it begins, and is moved from there onto the
+// stack; others, and those that say `k_stays` because something points to them, lie on the stack from the first.
+template <class F>
+inline constexpr bool k_fits_seed = sizeof(F) <= k_seed_bytes && alignof(F) <= 8 && std::is_nothrow_move_constructible_v<F> &&
+                                    !requires { F::k_stays; };
 
 // `options` may be null.
 template <class F>
-FiberSeed prepare_fiber_for(const FiberOptions* options, F&& closure) {
+MadeFiber prepare_fiber_for(const FiberOptions* options, F&& closure) {
     static_assert(sizeof(F) <= 64 * 1024, "this closure does not belong on a fiber's stack");
-    const FiberSeed seed = prepare_fiber(options, sizeof(F), alignof(F), [](void* raw) {
-        F& self = *static_cast<F*>(raw);
-        self();
-        self.~F();
-    });
-    ::new (seed.closure) F(std::move(closure));
-    return seed;
+    MadeFiber made;
+    if constexpr (k_fits_seed<F>) {
+        made = prepare_fiber(options, 0, alignof(F), [](void* seed) {
+            F& waiting = *static_cast<F*>(seed);
+            F self(std::move(waiting));
+            waiting.~F();
+            self();
+        });
+    } else {
+        made = prepare_fiber(options, sizeof(F), alignof(F), [](void* seed) {
+            F& self = **static_cast<F**>(seed);
+            self();
+            self.~F();
+        });
+    }
+    ::new (made.closure) F(std::move(closure));
+    return made;
 }
 
 // What a function returned, until somebody takes it; void becomes an empty value.

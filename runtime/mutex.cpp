@@ -15,14 +15,15 @@ Result<void> Mutex::lock_slowly(Deadline deadline, sched::Cancellable cancellabl
         return {};
     }
     // Under the lock a contended mutex stays contended.
-    sched::Waiter waiter("mutex", cancellable);
-    waiter.blocker = sched::Blocker::for_lock(&word_);
-    waiters_.push(waiter);
+    sched::Wait wait("mutex", cancellable);
+    wait->slot = __builtin_frame_address(0);
+    wait->blocker = sched::Blocker::for_lock(&word_);
+    waiters_.push(*wait);
     lock_.unlock();
-    const sched::Outcome outcome = waiter.park(deadline);
+    const sched::Outcome outcome = wait.park(deadline);
     if (outcome == sched::Outcome::ready) return {};  // handed over, still locked
     SpinGuard guard(lock_);
-    waiters_.remove_if_linked(waiter);
+    waiters_.remove_if_linked(*wait);
     return sched::error_of(outcome, "mutex lock");
 }
 
@@ -35,8 +36,7 @@ void Mutex::unlock_slowly() {
         std::uintptr_t word = word_.load(std::memory_order_relaxed);
         if (word == k_free) fatal("unlock of a Mutex that is not locked");
         sched::Waiter* next = waiters_.claim_first();
-        // A waiter lies on the stack of the fiber that waits.
-        word = next ? held_from(next) : word & ~k_contended;
+        word = next ? held_from(next->slot) : word & ~k_contended;
         word_.store(waiters_.is_empty() ? word : word | k_contended, std::memory_order_release);
         lock_.unlock();
         if (next) return next->ready();

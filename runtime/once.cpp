@@ -11,15 +11,15 @@ Result<Once::Turn> Once::begin(Deadline deadline, sched::Cancellable cancellable
         lock_.unlock();
         return state == State::idle ? Turn::mine : Turn::over;
     }
-    sched::Waiter waiter("once", cancellable);
+    sched::Wait wait("once", cancellable);
     Turn turn = Turn::over;
-    waiter.slot = &turn;
-    waiters_.push(waiter);
+    wait->slot = &turn;
+    waiters_.push(*wait);
     lock_.unlock();
-    const sched::Outcome outcome = waiter.park(deadline);
+    const sched::Outcome outcome = wait.park(deadline);
     if (outcome == sched::Outcome::ready) return turn;
     SpinGuard guard(lock_);
-    waiters_.remove_if_linked(waiter);
+    waiters_.remove_if_linked(*wait);
     return sched::error_of(outcome, "once");
 }
 

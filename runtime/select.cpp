@@ -93,10 +93,10 @@ Chosen try_all(std::span<CaseBase*> channels, Waiter*& peer) {
 }
 
 // Under all locks. Returns when to look again, for no partner tells of it.
-Deadline enlist(std::span<CaseBase*> channels, const Waiter& wait) {
+Deadline enlist(std::span<CaseBase*> channels, const Waiter& waiter) {
     Deadline due;
     for (CaseBase* one : channels) {
-        one->place.emplace(wait, Waiter::FurtherPlace{});
+        one->place.emplace(waiter, Waiter::FurtherPlace{});
         one->place->slot = one->slot();
         one->queue().push(*one->place);
         due = due.or_sooner(one->due());
@@ -130,8 +130,8 @@ Chosen choose(const Cases& cases) {
             if (peer) peer->ready();
             return chosen;
         }
-        Waiter wait("select");
-        const Deadline due = enlist(cases.channels, wait);
+        Wait wait("select");
+        const Deadline due = enlist(cases.channels, *wait);
         cases.unlock_all();
         const Outcome outcome = wait.park(deadline.or_sooner(due));
         CaseBase* claimed = withdraw(cases.channels);

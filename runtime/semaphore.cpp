@@ -11,16 +11,16 @@ Result<void> Semaphore::acquire(std::size_t n, Deadline deadline) {
         lock_.unlock();
         return {};
     }
-    sched::Waiter waiter("semaphore");
-    waiter.slot = &n;
-    waiters_.push_back(waiter);
+    sched::Wait wait("semaphore");
+    wait->slot = &n;
+    waiters_.push_back(*wait);
     lock_.unlock();
-    const sched::Outcome outcome = waiter.park(deadline);
+    const sched::Outcome outcome = wait.park(deadline);
     if (outcome == sched::Outcome::ready) return {};
     sched::ReadyList woken;
     {
         SpinGuard guard(lock_);
-        if (waiter.is_linked) waiters_.remove(waiter);
+        if (wait->is_linked) waiters_.remove(*wait);
         grant(woken);  // there may be enough for those who stood behind
     }
     woken.ready_all();

@@ -14,18 +14,18 @@ Result<void> SharedMutex::wait(Kind kind, Deadline deadline, sched::Cancellable 
         lock_.unlock();
         return {};
     }
-    sched::Waiter waiter("shared mutex", cancellable);
-    waiter.slot = &kind;
-    waiter.blocker = sched::Blocker::for_lock(&writer_);
-    waiters_.push_back(waiter);
+    sched::Wait wait("shared mutex", cancellable);
+    wait->slot = &kind;
+    wait->blocker = sched::Blocker::for_lock(&writer_);
+    waiters_.push_back(*wait);
     lock_.unlock();
-    const sched::Outcome outcome = waiter.park(deadline);
+    const sched::Outcome outcome = wait.park(deadline);
     if (outcome == sched::Outcome::ready) return {};  // let in by hand_over() or admit_readers()
     sched::ReadyList woken;
     {
         SpinGuard guard(lock_);
-        if (waiter.is_linked) {
-            waiters_.remove(waiter);
+        if (wait->is_linked) {
+            waiters_.remove(*wait);
             admit_readers(woken);  // if it was a writer, readers may have stood behind it for its sake
         }
     }

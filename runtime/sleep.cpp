@@ -7,8 +7,8 @@ namespace reeve {
 
 Slept sleep_until(Deadline instant) {
     sched::Entry entry;
-    sched::Waiter waiter("sleep");
-    const sched::Outcome outcome = waiter.park(instant);
+    sched::Wait wait("sleep");
+    const sched::Outcome outcome = wait.park(instant);
     // A deadline of the fiber that is earlier ends the sleep too soon.
     if (outcome == sched::Outcome::timed_out && instant.ns() <= this_fiber::deadline().ns()) return {};
     return sched::error_of(outcome, "sleep");

@@ -131,7 +131,7 @@ private:
             if (&fiber == &self_) return;
             const std::uint64_t id = fiber.id - first_id_ + 1;
             std::string text = std::to_string(id);
-            if (fiber.name[0] != '\0') text += std::string(" '") + fiber.name + "'";
+            if (fiber.name()[0] != '\0') text += std::string(" '") + fiber.name() + "'";
             lines.push_back({id, text + (fiber.state.is_parked() ? std::string(" in ") + fiber.reason : " running")});
         });
         std::sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.id < b.id; });

@@ -38,12 +38,12 @@ Result<Tick> Channel<Tick>::recv(Deadline deadline) const {
             if (tick) return *tick;
             return Error(Errc::closed, "tick recv");
         }
-        sched::Waiter waiter("tick");
-        core.receivers.push(waiter);
+        sched::Wait wait("tick");
+        core.receivers.push(*wait);
         const Deadline due = core.due();
         core.lock.unlock();
-        const sched::Outcome outcome = waiter.park(deadline.or_sooner(due));
-        const Error error = core.give_up(waiter, core.receivers, outcome, "tick recv");
+        const sched::Outcome outcome = wait.park(deadline.or_sooner(due));
+        const Error error = core.give_up(*wait, core.receivers, outcome, "tick recv");
         if (outcome == sched::Outcome::timed_out && !deadline.has_passed()) continue;
         // Both at once: the tick, if there still is one.
         if (outcome == sched::Outcome::timed_out)

@@ -3,19 +3,6 @@
 #include <boost/context/detail/fcontext.hpp>
 #include <pthread.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define REEVE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define REEVE_SANITIZED 1
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#else
-#define __SANITIZE_THREAD__ 1
-#endif
-#endif
-#endif
-
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -91,11 +78,14 @@ extern "C" void reeve_fiber_entry(boost::context::detail::transfer_t transfer) {
 namespace reeve::context {
 
 void prepare(Side& side, std::byte* bottom, std::byte* top, void (*entry)(void* data)) {
+    const auto bytes = static_cast<std::size_t>(top - bottom);
     side.entry = entry;
+    side.saved = boost_context::make_fcontext(top, bytes, reeve_fiber_entry);
+#ifdef REEVE_SANITIZED
     side.bottom = bottom;
-    side.bytes = static_cast<std::size_t>(top - bottom);
-    side.saved = boost_context::make_fcontext(top, side.bytes, reeve_fiber_entry);
+    side.bytes = bytes;
     side.fake_stack = nullptr;
+#endif
 #ifdef __SANITIZE_THREAD__
     side.tsan_fiber = __tsan_create_fiber(0);
 #endif

@@ -11,16 +11,30 @@
 
 #include <cstddef>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REEVE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define REEVE_SANITIZED 1
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#else
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
+#endif
+
 namespace reeve::context {
 
 struct Side {
     void* saved = nullptr;  // where it continues; written by the side that is entered, once this one is left
     void (*entry)(void* data) = nullptr;
-    // For the sanitizers only: the extent of the stack, the fake stack, the fiber's handle.
-    const void* bottom = nullptr;
+#ifdef REEVE_SANITIZED
+    const void* bottom = nullptr;  // the extent of the stack
     std::size_t bytes = 0;
     void* fake_stack = nullptr;
     void* tsan_fiber = nullptr;
+#endif
 };
 
 // Prepares `side` so that the first jump to it calls entry(data) on the stack that ends at `top` (exclusive). `entry`

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "runtime/base/assert.hpp"
@@ -20,11 +22,15 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102  // Linux 6.13; newer than the C library's headers
 #endif
+#ifndef PIDFD_SELF_THREAD_GROUP
+#define PIDFD_SELF_THREAD_GROUP (-10001)  // Linux 6.15
+#endif
 
 namespace reeve::context {
 namespace {
 
 constexpr std::size_t k_page = 4096;
+constexpr std::size_t k_batch = 32;
 
 }  // namespace
 
@@ -37,8 +43,8 @@ StackPool::~StackPool() {
     for (std::byte* slab : slabs_) munmap(slab, k_stacks_per_slab * stack_bytes_);
 }
 
-Stack StackPool::at(std::size_t slab, std::size_t index) const {
-    std::byte* base = slabs_[slab] + index * stack_bytes_;
+Stack StackPool::at(std::size_t number) const {
+    std::byte* base = slabs_[number / k_stacks_per_slab] + number % k_stacks_per_slab * stack_bytes_;
     return {base + k_page, base + stack_bytes_};
 }
 
@@ -59,21 +65,46 @@ bool StackPool::add_slab() {
     }
     madvise(memory, bytes, MADV_NOHUGEPAGE);  // a huge page would make every stack 2 MiB resident
     slabs_.push_back(static_cast<std::byte*>(memory));
-    carved_ = 0;
     return true;
 }
 
-void StackPool::guard(Stack stack) {
-    std::byte* page = stack.bottom - k_page;
-    if (guards_by_madvise_) {
-        if (madvise(page, k_page, MADV_GUARD_INSTALL) == 0) return;
-        guards_by_madvise_ = false;
+bool StackPool::reserve(std::size_t count) {
+    SpinGuard guard_lock(lock_);
+    while (room() < reserved_ + count)
+        if (!add_slab()) return false;
+    reserved_ += count;
+    return true;
+}
+
+void StackPool::guard(const Stack* stacks, std::size_t count) {
+    iovec pages[k_batch];
+    for (std::size_t i = 0; i < count; ++i) pages[i] = {stacks[i].bottom - k_page, k_page};
+    const auto bytes = static_cast<long>(count * k_page);
+    if (guards_in_batches_ && syscall(SYS_process_madvise, PIDFD_SELF_THREAD_GROUP, pages, count, MADV_GUARD_INSTALL, 0) == bytes) return;
+    guards_in_batches_ = false;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (guards_by_madvise_) {
+            if (madvise(pages[i].iov_base, k_page, MADV_GUARD_INSTALL) == 0) continue;
+            guards_by_madvise_ = false;
+        }
+        if (mprotect(pages[i].iov_base, k_page, PROT_NONE) != 0 && !guards_failed_) {
+            guards_failed_ = true;
+            warn("no more guard pages for fiber stacks (errno %d): stack overflows will go unnoticed; raise "
+                 "vm.max_map_count or use Linux 6.13 or newer", errno);
+        }
     }
-    if (mprotect(page, k_page, PROT_NONE) != 0 && !guards_failed_) {
-        guards_failed_ = true;
-        warn("no more guard pages for fiber stacks (errno %d): stack overflows will go unnoticed; raise "
-             "vm.max_map_count or use Linux 6.13 or newer", errno);
+}
+
+std::size_t StackPool::carve(Stack* into, std::size_t count) {
+    std::size_t carved = 0;
+    while (carved < std::min(count, k_batch) && (carved_ < room() || add_slab())) {
+        into[carved] = at(carved_++);
+        // Else valgrind takes a switch for a very large frame, and what lies between for its uninitialised contents.
+        if (RUNNING_ON_VALGRIND) valgrind_ids_.push_back(VALGRIND_STACK_REGISTER(into[carved].bottom, into[carved].top - 1));
+        ++carved;
     }
+    guard(into, carved);
+    return carved;
 }
 
 std::size_t StackPool::take(Stack* into, std::size_t count) {
@@ -81,18 +112,16 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
     SpinGuard guard_lock(lock_);
     std::size_t taken = 0;
     while (taken < count) {
-        if (std::vector<Stack>& pool = hot_.empty() ? cold_ : hot_; !pool.empty()) {
+        if (std::deque<Stack>& pool = hot_.empty() ? cold_ : hot_; !pool.empty()) {
             into[taken++] = pool.back();
             pool.pop_back();
-            continue;
+        } else if (const std::size_t carved = carve(into + taken, count - taken)) {
+            taken += carved;
+        } else {
+            break;
         }
-        if ((slabs_.empty() || carved_ == k_stacks_per_slab) && !add_slab()) break;
-        const Stack stack = at(slabs_.size() - 1, carved_++);
-        guard(stack);
-        // Else valgrind takes a switch for a very large frame, and what lies between for its uninitialised contents.
-        if (RUNNING_ON_VALGRIND) valgrind_ids_.push_back(VALGRIND_STACK_REGISTER(stack.bottom, stack.top - 1));
-        into[taken++] = stack;
     }
+    least_hot_ = std::min(least_hot_, hot_.size());
     return taken;
 }
 
@@ -101,21 +130,28 @@ void StackPool::give(const Stack* stacks, std::size_t count) {
     hot_.insert(hot_.end(), stacks, stacks + count);
 }
 
-bool StackPool::has_to_trim() {
+bool StackPool::begin_trim_period() {
+    SpinGuard guard_lock(lock_);
+    unneeded_ = least_hot_;
+    least_hot_ = hot_.size();
+    return unneeded_ > 0 && hot_.size() > k_hot_stacks;
+}
+
+bool StackPool::has_surplus() {
     SpinGuard guard_lock(lock_);
     return hot_.size() > k_hot_stacks;
 }
 
 bool StackPool::trim(std::size_t count) {
-    constexpr std::size_t k_batch = 32;
     Stack batch[k_batch];
     std::size_t taken = 0;
     {
         SpinGuard guard_lock(lock_);
-        while (taken < std::min(count, k_batch) && hot_.size() > k_hot_stacks) {
-            batch[taken++] = hot_.back();
-            hot_.pop_back();
-        }
+        taken = std::min({count, k_batch, unneeded_, hot_.size() - std::min(hot_.size(), k_hot_stacks)});
+        unneeded_ -= taken;
+        std::copy_n(hot_.begin(), taken, batch);
+        hot_.erase(hot_.begin(), hot_.begin() + static_cast<std::ptrdiff_t>(taken));
+        least_hot_ -= std::min(least_hot_, taken);
     }
     if (taken == 0) return false;
     for (std::size_t i = 0; i < taken; ++i)

@@ -2,10 +2,10 @@
 //
 // Idea. Slabs of k_stacks_per_slab stacks are reserved without commitment; a page costs memory only when touched. The
 // lowest page of each stack is a guard: MADV_GUARD_INSTALL where the kernel has it (Linux 6.13; no extra mapping, so
-// vm.max_map_count does not matter), mprotect below that until the mappings run out, which is said once. Freed stacks
-// are kept hot, the youngest first; what exceeds k_hot_stacks is given back to the kernel in the background (trim),
-// because each such call interrupts the other CPUs. Slabs are never unmapped while the pool lives, so the top of a stack
-// (where the scheduler keeps its Fiber) is type-stable memory, zero at first.
+// vm.max_map_count does not matter; many with one call), mprotect below that until the mappings run out, which is said once.
+// Freed stacks are kept hot, the youngest first. What exceeds k_hot_stacks and was not needed for a while is given back to the
+// kernel in the background (trim): each such call interrupts the other CPUs, and a page costs some microseconds when it is touched
+// again. Slabs are never unmapped while the pool lives.
 //
 // Any thread; takes a lock; never parks; not signal-safe except is_in_guard().
 //
@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <vector>
 
 #include "runtime/base/spin_lock.hpp"
@@ -34,25 +35,21 @@ public:
     StackPool(const StackPool&) = delete;
     StackPool& operator=(const StackPool&) = delete;
 
-    // Up to `count` stacks into `into`; fewer only when the address space or memory is exhausted.
+    // Address space for `count` stacks more: as many as were reserved in all can be in use without take() failing. False: there is
+    // none.
+    bool reserve(std::size_t count);
+    // Up to `count` stacks into `into`; fewer only when the address space is exhausted.
     std::size_t take(Stack* into, std::size_t count);
     void give(const Stack* stacks, std::size_t count);
-    // Gives the pages of up to `count` freed stacks that exceed k_hot_stacks back to the kernel. False: there are none.
+    // Gives the pages of up to `count` freed stacks back to the kernel, of those that exceed k_hot_stacks and that nobody needed
+    // since the last call of begin_trim_period(). False: there are none (more).
     bool trim(std::size_t count);
-    [[nodiscard]] bool has_to_trim();
+    // From now on it counts how many freed stacks are needed. True: some were not, and trim() has something to do.
+    bool begin_trim_period();
+    // There may be something to trim in the next period.
+    [[nodiscard]] bool has_surplus();
 
     [[nodiscard]] std::size_t stack_bytes() const { return stack_bytes_; }
-
-    // Calls visit(Stack) for every stack that was ever handed out. Takes the lock.
-    template <class Visitor>
-    void for_each(Visitor visit) {
-        for (std::size_t slab = 0;; ++slab) {
-            SpinGuard guard(lock_);  // anew for each: there may be thousands, and others need it
-            if (slab >= slabs_.size()) return;
-            const std::size_t used = slab + 1 == slabs_.size() ? carved_ : k_stacks_per_slab;
-            for (std::size_t i = 0; i < used; ++i) visit(at(slab, i));
-        }
-    }
 
     // True when `address` lies in the guard page of `stack`. Signal-safe.
     [[nodiscard]] static bool is_in_guard(const Stack& stack, const void* address);
@@ -61,17 +58,23 @@ public:
     static constexpr std::size_t k_hot_stacks = 4096;  // 16 MiB of touched pages at one page each
 
 private:
-    [[nodiscard]] Stack at(std::size_t slab, std::size_t index) const;
+    [[nodiscard]] Stack at(std::size_t number) const;
+    [[nodiscard]] std::size_t room() const { return slabs_.size() * k_stacks_per_slab; }
     bool add_slab();
-    void guard(Stack stack);
+    std::size_t carve(Stack* into, std::size_t count);  // new ones
+    void guard(const Stack* stacks, std::size_t count);
 
     const std::size_t stack_bytes_;
     SpinLock lock_;
     std::vector<std::byte*> slabs_;
-    std::size_t carved_ = 0;    // stacks of the newest slab handed out so far
-    std::vector<Stack> hot_;    // freed, pages still there
-    std::vector<Stack> cold_;   // freed, pages given back
+    std::size_t reserved_ = 0;
+    std::size_t carved_ = 0;    // stacks handed out so far
+    std::size_t least_hot_ = 0; // in this period
+    std::size_t unneeded_ = 0;  // of the hot ones, in the period before; not trimmed yet
+    std::deque<Stack> hot_;     // freed, pages still there; the one that lies here for longest first
+    std::deque<Stack> cold_;    // freed, pages given back
     std::vector<unsigned> valgrind_ids_;  // of stacks it was told about
+    bool guards_in_batches_ = true;
     bool guards_by_madvise_ = true;
     bool guards_failed_ = false;
 };

@@ -18,12 +18,14 @@ __attribute__((no_sanitize("address", "thread"))) void Backtrace::walk(std::uint
 }
 
 __attribute__((no_sanitize("address", "thread"))) void Backtrace::walk(const Fiber& fiber) {
-    const auto bottom = reinterpret_cast<std::uintptr_t>(fiber.stack.bottom);
-    const auto top = reinterpret_cast<std::uintptr_t>(fiber.closure);
-    const auto saved = reinterpret_cast<std::uintptr_t>(fiber.side.saved);
     count = 0;
+    const StackHead* head = fiber.head.load(std::memory_order_acquire);
+    if (!head) return;
+    const auto bottom = reinterpret_cast<std::uintptr_t>(head->stack.bottom);
+    const auto top = reinterpret_cast<std::uintptr_t>(head->frames_top);
+    const auto saved = reinterpret_cast<std::uintptr_t>(fiber.side.saved);
     if (fiber.phase.load(std::memory_order_acquire) == Phase::preempted) {
-        const auto& at = fiber.interrupted_at;
+        const auto& at = head->interrupted_at;
         if (at[1] >= bottom && at[1] <= top) walk(at[0], at[1], at[2], top);
         return;
     }

@@ -73,7 +73,8 @@ void add_labels(Fiber& fiber, const Labels& given) {
 }
 
 void inherit(Fiber& fiber, const Fiber& maker) {
-    if (fiber.name[0] == '\0') memcpy(fiber.name, maker.name, sizeof fiber.name);
+    StackHead& head = fiber.its_head();
+    if (head.name[0] == '\0') memcpy(head.name, maker.its_head().name, sizeof head.name);
     fiber.bequeaths = true;
     const Belongings* makers = maker.belongings.load(std::memory_order_relaxed);
     if (makers && makers->labels) set_labels(belongings_of(fiber), makers->labels);

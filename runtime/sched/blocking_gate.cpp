@@ -22,10 +22,10 @@ void BlockingGate::enter(BlockingRegion& region, const Fiber& fiber) {
             lock_.unlock();
             return;
         }
-        Waiter waiter("a turn for a blocking call", Cancellable::no);
-        waiting_.push(waiter);
+        Wait wait("a turn for a blocking call", Cancellable::no);
+        waiting_.push(*wait);
         lock_.unlock();
-        (void)waiter.park(Deadline::never());
+        (void)wait.park(Deadline::never());
         lock_.lock();
     } else {
         ++taken_;

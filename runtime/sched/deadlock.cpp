@@ -125,7 +125,7 @@ bool DeadlockCheck::has_handlers_of_program() const {
 }
 
 bool DeadlockCheck::all_are_parked() {
-    // First those that run, or block in the kernel: visiting a million fibers takes a while, and keeps others from new stacks.
+    // First those that run, or block in the kernel: visiting a million fibers takes a while.
     bool any_has_thread = false;
     scheduler_.for_each_worker([&](Worker& worker) {
         const Fiber* fiber = worker.current_fiber();

@@ -76,7 +76,7 @@ __attribute__((noinline, no_sanitize("thread"))) Seen look_at(const Fiber& fiber
               .reason = fiber.reason,
               .since_ns = fiber.since_ns,
               .name = {}};
-    const volatile char* name = fiber.name;  // byte by byte: a copying function of the library would be checked
+    const volatile char* name = fiber.name();  // byte by byte: a copying function of the library would be checked
     for (std::size_t i = 0; i + 1 < sizeof seen.name; ++i) seen.name[i] = name[i];
     return seen;
 }

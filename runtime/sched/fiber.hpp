@@ -1,8 +1,14 @@
-// Fiber: what go and spawn start. It lies at the top of its own stack, so that a parked fiber costs one page.
+// Fiber: what go and spawn start. A record of three cache lines, packed with others (fiber_pool.hpp), and, from when it is first
+// run, a stack. A parked fiber costs its record and one page.
 //
-// Who may touch what: `state` anybody (see there); `phase`, `held_by`, `reason` and `name` are read by the dump and the profiler,
-// too, but written only by the holder of the fiber; all the rest belongs to whoever holds the fiber: the worker that runs it,
-// the run queue it is in, or the waker that will schedule it. Memory of fibers is type-stable (context/stack.hpp).
+// Idea. Whoever wakes a fiber, queues it, or starts one touches records only, which are close together; the stack, a page of its
+// own that has left the caches and the page tables' caches by the time a long wait ends, is touched by who runs it. What only the
+// fiber itself needs lies at the top of its stack (StackHead).
+//
+// Who may touch what: `state` anybody (see there); `phase`, `held_by`, `reason`, `blocker` and what lies in the head are read by
+// the dump, the profiler and whoever looks for circles, too, but written only by the holder of the fiber; all the rest belongs to
+// whoever holds the fiber: the worker that runs it, the run queue it is in, or the waker that will schedule it. Memory of records
+// is type-stable (fiber_pool.hpp).
 #pragma once
 
 #include <atomic>
@@ -16,6 +22,7 @@
 #include "runtime/os/futex.hpp"
 #include "runtime/sched/blocker.hpp"
 #include "runtime/sched/fiber_state.hpp"
+#include "runtime/sched/wait_queue.hpp"
 
 namespace reeve::sched {
 
@@ -27,7 +34,9 @@ class Worker;
 struct Parkable {
     FiberState state;
     std::atomic<Belongings*> belongings{nullptr};  // most have none; its own, but the dump reads the labels (belongings.hpp)
+    std::atomic<std::uint32_t> timer_place{~std::uint32_t{0}};  // where its wait stands in a TimerHeap, which writes it
     bool is_fiber = false;
+    bool room_is_taken = false;  // by a Wait; a fiber's (wait_queue.hpp)
 };
 
 struct ThreadParkable : Parkable {
@@ -36,51 +45,71 @@ struct ThreadParkable : Parkable {
 
 enum class Phase : std::uint8_t { free, runnable, running, parked, preempted };
 
-struct Fiber : Parkable, ListNode<Fiber> {  // the link of the queue it is in
+// What a fiber will run. `closure` holds the function object, or a pointer to it where it is too large or must stay in place.
+struct Seed {
+    void (*run)(void* closure);  // takes it out of there first; destroys it
+    alignas(8) std::byte closure[k_seed_bytes];
+};
+
+// At the top of a fiber's stack, which it is made with.
+struct StackHead {
     static constexpr std::size_t k_name_bytes = 32;
 
-    std::atomic<Phase> phase;
-    bool holds_hook;                // `on_park` is set
-    bool has_begun;                 // it has run: its stack is in use
-    unsigned pins;                  // guards that keep it on its thread (pin_to_thread.hpp)
-    std::atomic<Worker*> held_by;   // the thread that keeps this fiber (preempted, returning, pinned), null otherwise
-    context::Side side;
-    context::ExceptionState exceptions;
-    int saved_errno;
-    bool bequeaths;                 // it has a name or labels that fibers it starts get, too
-    std::uint64_t id;
-    void (*run)(void* closure);     // runs and destroys the closure
-    void* closure;
-    JoinCore* join;                 // to be told of its end, or null
-    void (*on_park)(void* hook);    // called once, in the runtime, before the fiber first parks
-    void* hook;
-    const char* reason;             // what it waits for: a string constant
-    std::int64_t since_ns;          // when it was made, then when it last parked, as the processor's clock said
-    std::atomic<Blocker> blocker;   // who must act to end its wait, and until when it waits for that (wait_circles.hpp)
-    std::atomic<std::int64_t> blocked_until_ns;
-    std::atomic<const void*> group; // the FiberGroup that waits for it, if one does
-    std::uintptr_t interrupted_at[3];  // code address, stack and frame pointer where it was preempted
-    context::StackPool* pool;
     context::Stack stack;
+    context::StackPool* pool;
+    std::byte* frames_top;             // where the fiber's frames begin
+    context::ExceptionState exceptions;
+    std::atomic<const void*> group;    // the FiberGroup that waits for the fiber, if one does
+    std::atomic<std::int64_t> blocked_until_ns;  // for how long it waits for its `blocker`
+    void (*on_park)(void* hook);       // called once, in the runtime, before the fiber first parks
+    void* hook;
+    std::uintptr_t interrupted_at[3];  // code address, stack and frame pointer where it was preempted
     char name[k_name_bytes];
 
-    // Where the fiber of a stack lies. Eight places, so that the busiest lines of fibers, whose stacks all end at the
-    // same offset of a page, do not fall into the same sets of the first-level cache.
-    static Fiber* of(const context::Stack& stack) {
+    // At the top, in one of eight places, so that the busiest lines of stacks, which all end at the same offset of a page, do not
+    // fall into the same sets of the first-level cache.
+    static StackHead* of(const context::Stack& stack) {
         const auto top = reinterpret_cast<std::uintptr_t>(stack.top);
         const std::uintptr_t colour = (top >> 14) * 0x9e3779b97f4a7c15U >> 61;
-        return reinterpret_cast<Fiber*>((top - colour * 64 - sizeof(Fiber)) & ~std::uintptr_t{63});
+        return reinterpret_cast<StackHead*>((top - colour * 64 - sizeof(StackHead)) & ~std::uintptr_t{63});
     }
 };
 
-// Begins to bring into the caches what is touched when one that waited for long is made ready and goes on. For several in a row:
-// then they are fetched at the same time. Touches nothing.
-inline void fetch(const Parkable& who) {
-    constexpr std::size_t k_line = 64;
-    constexpr std::size_t k_lines = 3;
-    const auto* first = reinterpret_cast<const std::byte*>(&who);
-    for (std::size_t i = 0; i < k_lines; ++i) __builtin_prefetch(first + i * k_line, 1);
-}
+struct alignas(64) Fiber : ListNode<Fiber>, Parkable {  // the link of the queue it is in
+    static constexpr std::size_t k_name_bytes = StackHead::k_name_bytes;
+
+    std::atomic<Phase> phase{Phase::free};
+    bool holds_hook : 1 = false;    // `on_park` is set
+    bool has_begun : 1 = false;     // it has run
+    bool has_exceptions : 1 = false;  // its exceptions are in the head; most have none when they are switched away from
+    bool bequeaths : 1 = false;     // it has a name or labels that fibers it starts get, too
+    int saved_errno = 0;
+    unsigned pins = 0;              // guards that keep it on its thread (pin_to_thread.hpp)
+    std::atomic<Worker*> held_by{nullptr};  // the thread that keeps this fiber (preempted, returning, pinned), null otherwise
+
+    union {
+        Seed seed = {};             // until it begins
+        WaiterRoom room;            // then: for the one wait that most have at a time (wait_queue.hpp)
+    };
+
+    context::Side side;
+    std::atomic<StackHead*> head{nullptr};  // null: it has no stack yet
+    std::int64_t since_ns = 0;      // when it was made, then when it last parked, as the processor's clock said
+    const char* reason = "";        // what it waits for: a string constant
+    std::atomic<Blocker> blocker;   // who must act to end its wait (wait_circles.hpp)
+    std::uint64_t id = 0;
+    JoinCore* join = nullptr;       // to be told of its end, or null
+
+    [[nodiscard]] StackHead& its_head() const { return *head.load(std::memory_order_relaxed); }
+    // Empty when it has none. Others may read it while it changes; it always ends.
+    [[nodiscard]] const char* name() const {
+        const StackHead* own = head.load(std::memory_order_acquire);
+        return own ? own->name : "";
+    }
+};
+#ifndef REEVE_SANITIZED
+static_assert(sizeof(Fiber) == 192);
+#endif
 
 // The calling fiber, or what stands for the calling plain OS thread. Any thread.
 Parkable& current_parkable();

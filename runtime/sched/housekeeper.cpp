@@ -37,11 +37,10 @@ void Housekeeper::main() {
         if ((wanted & trace) != 0) print_trace(scheduler_);
         if ((wanted & deadlock) != 0) scheduler_.deadlock_check.check();
         if ((wanted & circles) != 0) scheduler_.wait_circles.check();  // after those who print all fibers, with the circles
-        bool is_trimming = (wanted & (some_stacks | all_stacks)) != 0;
-        while (is_trimming) {
-            is_trimming = scheduler_.stacks.trim(k_trimmed_stacks) && (wanted & all_stacks) != 0 &&
-                          wanted_.load(std::memory_order_relaxed) == 0 && !is_stopping_.load(std::memory_order_relaxed);
-        }
+        if ((wanted & stacks) != 0)
+            while (scheduler_.stacks.trim(k_trimmed_stacks) && wanted_.load(std::memory_order_relaxed) == 0 &&
+                   !is_stopping_.load(std::memory_order_relaxed)) {
+            }
     }
 }
 

@@ -21,8 +21,7 @@ class Housekeeper {
 public:
     enum Task : std::uint32_t {
         spares = 1,      // threads, up to as many as should wait
-        some_stacks = 2, // give some pages of parked and free stacks back to the kernel
-        all_stacks = 4,  // as long as there are any
+        stacks = 2,      // give pages of free stacks back to the kernel, as long as there are any
         code_map = 8,
         dump = 16,
         trace = 32,

@@ -52,6 +52,9 @@ public:
         return ring_.pop();
     }
 
+    // One that is run soon, or null: a hint.
+    [[nodiscard]] const Fiber* peek(std::uint32_t before) const { return ring_.peek(before); }
+
     // Of the new fibers that wait in the overflow.
     Fiber* pop_oldest() {
         if (overflow() == 0) return nullptr;

@@ -35,13 +35,13 @@ void tell_of_held_locks(const Fiber& fiber, After after) {
     const char* what = after == After::ended ? "ends" : after == After::parked ? "parks" : "yields";
     const char* reason = after == After::parked ? fiber.reason : nullptr;
     const unsigned locks = os::held_locks();
-    std::uint64_t hash = hash_of(what, hash_of(fiber.name, 0xcbf29ce484222325U));
+    std::uint64_t hash = hash_of(what, hash_of(fiber.name(), 0xcbf29ce484222325U));
     if (reason) hash = hash_of(reason, hash);
     if (locks == 0 || !is_first(hash | 1)) return;
     const char* kind = os::held_lock_kind();
     const bool has_ended = after == After::ended;
     warn("fiber %llu '%s' %s%s%s%s while holding %u OS lock%s (%s at %p): %s; use reeve::Mutex or release it first",
-         static_cast<unsigned long long>(fiber.id), fiber.name, what, reason ? " (" : "", reason ? reason : "", reason ? ")" : "",
+         static_cast<unsigned long long>(fiber.id), fiber.name(), what, reason ? " (" : "", reason ? reason : "", reason ? ")" : "",
          locks, locks == 1 ? "" : "s", kind ? kind : "?", const_cast<const void*>(os::held_lock_address()),
          has_ended ? "it stays locked" : "its thread waits with it");
 }

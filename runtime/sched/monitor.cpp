@@ -16,7 +16,7 @@ constexpr std::int64_t k_turn_quanta = 5;              // of fibers that compute
 constexpr std::int64_t k_least_turn_ns = 500'000;      // the same while others have work: not less, at a short quantum
 constexpr std::int64_t k_least_slice_ns = 100'000;     // shorter ones would be spent on turns
 constexpr int k_quiet_quanta = 10;                     // then it sleeps: waking it costs more than a few looks
-constexpr std::uint64_t k_busy_trim_ticks = 64;
+constexpr std::int64_t k_trim_period_ns = 1'000'000'000;
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_refresh_pause_ns = 100'000'000;  // some 50 us each
 constexpr std::int64_t k_least_pause_ns = 50'000;
@@ -60,7 +60,7 @@ void Monitor::main() {
         ticks.add();
         attention_.store(Attention::looking, std::memory_order_seq_cst);
         if (watch_all(now)) busy_ns = now;
-        const bool was_lull = std::exchange(is_lull, now - busy_ns >= k_quiet_quanta * quantum_ns_);
+        is_lull = now - busy_ns >= k_quiet_quanta * quantum_ns_;
         if (!scheduler_.preempted.is_empty() || !scheduler_.returning.is_empty()) scheduler_.wake_idle();
         if (code_map::is_stale() && now >= next_refresh_ns_) {
             housekeeper.ask_for(Housekeeper::code_map);
@@ -71,16 +71,17 @@ void Monitor::main() {
             next_trace_ns_ = now + trace_ns;
             housekeeper.ask_for(Housekeeper::trace);
         }
-        // In a lull all of it; under load a little at a time, or memory of a burst would stay for ever.
-        if (ticks.value() % k_busy_trim_ticks == 0 && scheduler_.stacks.has_to_trim()) housekeeper.ask_for(Housekeeper::some_stacks);
-        if (is_lull && !was_lull && scheduler_.stacks.has_to_trim()) housekeeper.ask_for(Housekeeper::all_stacks);
+        if (now >= next_trim_ns_) {
+            next_trim_ns_ = now + k_trim_period_ns;
+            if (scheduler_.stacks.begin_trim_period()) housekeeper.ask_for(Housekeeper::stacks);
+        }
         if (!is_lull) {
             // It runs before everybody else: it must leave them at least half of its CPU.
             const std::int64_t after = monotonic_ns();
             const std::int64_t soonest = after + std::max(after - now, k_least_pause_ns);
             std::int64_t next = std::max(next_look_ns(now), soonest);
             Attention looking = Attention::looking;
-            if (next - now > tick_ns_ && !attention_.compare_exchange_strong(looking, Attention::patient))
+            if (next - now > quantum_ns_ && !attention_.compare_exchange_strong(looking, Attention::patient))
                 next = std::max(now + tick_ns_, soonest);
             parker_.park_until(next);
             continue;
@@ -97,6 +98,8 @@ void Monitor::main() {
                 housekeeper.ask_for(Housekeeper::circles);
                 next_look_ns = Deadline::k_never_ns;  // should more fibers wait by then, one has run, and the monitor is awake
             }
+            // What a burst has left behind is given back after a while.
+            if (scheduler_.stacks.has_surplus()) next_look_ns = std::min(next_look_ns, next_trim_ns_);
             parker_.park_until(std::min(next_trace_ns_, next_look_ns));
         }
         is_asleep_.store(false, std::memory_order_seq_cst);

@@ -116,6 +116,7 @@ private:
     std::int64_t brief_ns_ = 0;    // when a slice was seen last that was too long for those who waited
     std::int64_t blocked_ns_ = 0;  // when a call that blocks was seen last
     std::int64_t next_trace_ns_ = 0;
+    std::int64_t next_trim_ns_ = 0;
     std::int64_t next_refresh_ns_ = 0;  // of the code map
 };
 

@@ -1,6 +1,6 @@
 // park: the wait of a fiber or plain thread, once it is open: gives the processor away until the wait is over.
 //
-// Inline, for every function between a switch and the code that waits costs some 5 ns: its return is predicted wrongly. Waiter's
+// Inline, for every function between a switch and the code that waits costs some 5 ns: its return is predicted wrongly. Wait's
 // park() is this, called; who is in more of a hurry includes it (join_core.cpp). In the runtime, holding no SpinLock.
 #pragma once
 
@@ -20,7 +20,8 @@ void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadl
                                               Blocker blocker) {
     if (fiber.holds_hook) [[unlikely]] {
         fiber.holds_hook = false;
-        fiber.on_park(fiber.hook);
+        const StackHead& head = fiber.its_head();
+        head.on_park(head.hook);
     }
     if (fiber.state.is_ready()) return;
     Worker& worker = *current_worker();
@@ -28,16 +29,16 @@ void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadl
     fiber.reason = reason;
     fiber.since_ns = processor.now_ns;
     fiber.blocker.store(blocker, std::memory_order_relaxed);
-    if (blocker.kind() != Blocker::nobody) fiber.blocked_until_ns.store(deadline.ns(), std::memory_order_relaxed);
+    if (blocker.kind() != Blocker::nobody) fiber.its_head().blocked_until_ns.store(deadline.ns(), std::memory_order_relaxed);
     fiber.phase.store(Phase::parked, std::memory_order_relaxed);
     if (deadline.is_never()) {
         worker.switch_away(After::parked);
         return;
     }
-    Timer timer{.who = &fiber, .epoch = epoch, .when_ns = deadline.ns()};
-    processor.timers.arm(timer);
+    TimerHeap& timers = processor.timers;
+    timers.arm(fiber, epoch, deadline.ns());
     worker.switch_away(After::parked);
-    timer.heap->disarm(timer);
+    timers.disarm(fiber);
 }
 
 // `who`: the caller. `epoch`: of the wait that it has opened.

@@ -50,26 +50,26 @@ void withdraw_cancel(Operation& operation) {
 // Cancels, and waits for the completion however long it takes: the kernel may write to the buffer until then.
 void cancel_and_wait(Operation& operation, const char* reason) {
     request_cancel(operation);
-    Waiter waiter(reason, Cancellable::no);
+    Wait wait(reason, Cancellable::no);
     bool done;
     {
         SpinGuard guard(operation.lock);
         done = operation.done;
-        operation.waiter = &waiter;
+        operation.waiter = &*wait;
         operation.on_done = nullptr;
     }
-    if (done && waiter.claim(Outcome::ready)) waiter.ready();
-    (void)waiter.park(Deadline::never());
+    if (done && wait->claim(Outcome::ready)) wait->ready();
+    (void)wait.park(Deadline::never());
     withdraw_cancel(operation);
 }
 
 }  // namespace
 
 std::int32_t perform(const os::Request& request, Deadline deadline, const char* reason, const Closing* closing) {
-    Waiter waiter(reason);
-    if (waiter.is_over()) return (void)waiter.park(deadline), -ECANCELED;
+    Wait wait(reason);
+    if (wait.is_over()) return (void)wait.park(deadline), -ECANCELED;
     Operation operation;
-    operation.waiter = &waiter;
+    operation.waiter = &*wait;
     operation.pending.request = &request;
     queue_request(operation, request);
     if (closing && closing->needs_cancel) {
@@ -80,7 +80,7 @@ std::int32_t perform(const os::Request& request, Deadline deadline, const char* 
         full_barrier();  // pairs with Fd::close(), which sets the bit and then cancels
         if (closing->is_set()) request_cancel(operation);
     }
-    const Outcome outcome = waiter.park(deadline);
+    const Outcome outcome = wait.park(deadline);
     if (outcome == Outcome::ready) return operation.result;
     cancel_and_wait(operation, reason);
     // It may have finished just before it could be cancelled: then what it did counts.

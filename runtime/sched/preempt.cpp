@@ -39,16 +39,16 @@ void take_backtrace(const Worker& worker, const ucontext_t& context, Backtrace& 
     const auto& registers = context.uc_mcontext.gregs;
     if (const Fiber* fiber = worker.current_fiber())
         into.walk(static_cast<std::uintptr_t>(registers[REG_RIP]), static_cast<std::uintptr_t>(registers[REG_RSP]),
-                  static_cast<std::uintptr_t>(registers[REG_RBP]), reinterpret_cast<std::uintptr_t>(fiber->closure));
+                  static_cast<std::uintptr_t>(registers[REG_RBP]), reinterpret_cast<std::uintptr_t>(fiber->its_head().frames_top));
     into.is_taken.store(true, std::memory_order_release);
 }
 
 void park(Worker& worker, const ucontext_t& context) {
     const auto& registers = context.uc_mcontext.gregs;
-    Fiber& fiber = *worker.current_fiber();
-    fiber.interrupted_at[0] = static_cast<std::uintptr_t>(registers[REG_RIP]);
-    fiber.interrupted_at[1] = static_cast<std::uintptr_t>(registers[REG_RSP]);
-    fiber.interrupted_at[2] = static_cast<std::uintptr_t>(registers[REG_RBP]);
+    StackHead& head = worker.current_fiber()->its_head();
+    head.interrupted_at[0] = static_cast<std::uintptr_t>(registers[REG_RIP]);
+    head.interrupted_at[1] = static_cast<std::uintptr_t>(registers[REG_RSP]);
+    head.interrupted_at[2] = static_cast<std::uintptr_t>(registers[REG_RBP]);
     worker.park_preempted();
 }
 
@@ -103,11 +103,13 @@ void on_preempt(int signal, siginfo_t* info, void* raw) {
 
 void on_segv(int signal, siginfo_t* info, void* raw) {
     Worker* worker = current_worker();
-    if (worker && worker->current_fiber() && context::StackPool::is_in_guard(worker->current_fiber()->stack, info->si_addr)) {
-        const Fiber& fiber = *worker->current_fiber();
+    const Fiber* running = worker ? worker->current_fiber() : nullptr;
+    if (running && context::StackPool::is_in_guard(running->its_head().stack, info->si_addr)) {
+        const Fiber& fiber = *running;
+        const context::Stack& stack = fiber.its_head().stack;
         fatal("fiber %llu '%s' overflowed its stack of %zu KB: give it more (FiberOptions::stack_bytes, "
-              "Config::stack_bytes) or put less on it", static_cast<unsigned long long>(fiber.id), fiber.name,
-              (static_cast<std::size_t>(fiber.stack.top - fiber.stack.bottom) + 4096) / 1024);
+              "Config::stack_bytes) or put less on it", static_cast<unsigned long long>(fiber.id), fiber.name(),
+              (static_cast<std::size_t>(stack.top - stack.bottom) + 4096) / 1024);
     }
     if ((s_previous_segv.sa_flags & SA_SIGINFO) != 0 || s_previous_segv.sa_handler != SIG_DFL) {
         chain(s_previous_segv, signal, info, raw);

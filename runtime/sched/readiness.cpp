@@ -136,8 +136,8 @@ std::uint32_t events_of(os::Opcode opcode) {
 
 long pause_before_connect(Deadline deadline, const char* reason, const Closing* closing) {
     const Entry entry;
-    Waiter waiter(reason);
-    const Outcome outcome = waiter.park(deadline.or_sooner(Deadline::at_ns(now_ns() + k_backlog_pause_ns)));
+    Wait wait(reason);
+    const Outcome outcome = wait.park(deadline.or_sooner(Deadline::at_ns(now_ns() + k_backlog_pause_ns)));
     if (outcome == Outcome::cancelled || (closing && closing->is_set())) return -ECANCELED;
     return deadline.has_passed() ? -ETIME : 0;
 }

@@ -52,9 +52,9 @@ void Rehearsal::begin(std::uint64_t seed, const Rules& rules) {
 
 Rehearsal::End Rehearsal::until_quiet() {
     Entry entry;
-    Waiter waiter("the end of a schedule", Cancellable::no);
-    conductor_ = &waiter;
-    (void)waiter.park(Deadline::never());
+    Wait wait("the end of a schedule", Cancellable::no);
+    conductor_ = &*wait;
+    (void)wait.park(Deadline::never());
     return end_;
 }
 

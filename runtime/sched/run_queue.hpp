@@ -60,6 +60,13 @@ public:
         }
     }
 
+    // The one that has `before` before it, or null: a hint. The holder.
+    [[nodiscard]] const Fiber* peek(std::uint32_t before) const {
+        const std::uint32_t at = head_.load(std::memory_order_relaxed) + before;
+        const std::uint32_t behind = tail_.load(std::memory_order_relaxed) - at;
+        return behind - 1 < k_capacity ? slots_[at % k_capacity].load(std::memory_order_relaxed) : nullptr;
+    }
+
     // Takes the older half of this queue into `thief`, which must have room for it (it is empty when its owner steals).
     // Returns how many were taken.
     std::uint32_t steal_into(RunQueueOf& thief) {

@@ -19,6 +19,7 @@
 #include "runtime/sched/belongings.hpp"
 #include "runtime/sched/current.hpp"
 #include "runtime/sched/dump.hpp"
+#include "runtime/sched/fetch.hpp"
 #include "runtime/sched/fork.hpp"
 #include "runtime/sched/join_core.hpp"
 #include "runtime/sched/monitor.hpp"
@@ -41,7 +42,6 @@ void fiber_main(void* arrived) {
     auto* worker = static_cast<Worker*>(arrived);
     worker->arrive();
     Fiber& self = *worker->current_fiber();
-    self.has_begun = true;
     // What switch_away() does for a fiber that continues: this one enters user code from depth 1.
     worker->begin_user_code();
     run_closure(self);
@@ -66,12 +66,15 @@ Scheduler::Scheduler(const Config& given)
       cpus(os::allowed_cpus()),
       nice(os::nice_value()),
       stacks(given.stack_bytes),
+      fibers(stacks),
       io(given, given.workers != 0 ? given.workers : os::available_cpus()),
       rehearsal(Rehearsal::is_wanted(config) ? std::make_unique<Rehearsal>(config) : nullptr),
       blocking_gate(given.max_threads, given.workers != 0 ? given.workers : os::available_cpus()),
       reserved_threads_(std::min(k_reserved_per_worker * (given.workers != 0 ? given.workers : os::available_cpus()),
                                  given.max_threads / 4)) {
     const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
+    // Those in the caches of other processors are out of reach of who needs one.
+    if (!stacks.reserve(count * Processor::k_cached_stacks)) fatal("no address space for the stacks of fibers: check `ulimit -v`");
     for (unsigned i = 0; i < count; ++i) {
         processors.push_back(std::make_unique<Processor>(i, count == 1, rehearsal ? &global : nullptr, io.engine(i)));
         // Making stacks waits for the process's memory map, which user code may keep busy later.
@@ -186,45 +189,68 @@ context::Stack Scheduler::take_stack(Processor* processor) {
     if (processor->stack_count == 0)
         processor->stack_count = static_cast<unsigned>(stacks.take(processor->stacks, Processor::k_cached_stacks / 2));
     if (processor->stack_count == 0) return stack;
-    return processor->stacks[--processor->stack_count];
+    stack = processor->stacks[--processor->stack_count];
+    constexpr unsigned k_ahead = 4;
+    if (processor->stack_count >= k_ahead) fetch_top(processor->stacks[processor->stack_count - k_ahead]);
+    return stack;
 }
 
-Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::size_t closure_bytes,
-                         std::size_t alignment) {
+Fiber* Scheduler::take_record(Processor* processor) {
+    Fiber* record = nullptr;
+    if (!processor) {
+        fibers.take(&record, 1);
+        return record;
+    }
+    if (processor->record_count == 0)
+        processor->record_count = static_cast<unsigned>(fibers.take(processor->records, Processor::k_cached_records / 2));
+    if (processor->record_count == 0) return nullptr;
+    return processor->records[--processor->record_count];
+}
+
+Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes) {
     Worker* worker = current_worker();
     Processor* processor = worker ? worker->processor() : nullptr;
-    context::StackPool* pool = &stacks;
-    context::Stack stack;
-    if (stack_bytes == 0 || stack_bytes == config.stack_bytes) {
-        stack = take_stack(processor);
-    } else {
-        pool = &pool_of(stack_bytes);
-        pool->take(&stack, 1);
-    }
-    if (!stack) return nullptr;
-
-    const std::size_t length = std::min(name.size(), Fiber::k_name_bytes - 1);
-    Fiber& fiber = *Fiber::of(stack);
-    fiber.is_fiber = true;
-    fiber.state.reset(cancels_new_fibers.load(std::memory_order_relaxed));
-    fiber.holds_hook = false;
-    fiber.belongings.store(nullptr, std::memory_order_relaxed);
-    fiber.has_begun = false;
-    fiber.bequeaths = length != 0;
-    fiber.pins = 0;
-    fiber.join = nullptr;
+    Fiber* record = take_record(processor);
+    if (!record) return nullptr;
+    Fiber& fiber = *record;
     fiber.is_linked = false;
-    fiber.held_by.store(nullptr, std::memory_order_relaxed);
-    fiber.exceptions = {};
+    fiber.is_fiber = true;
+    fiber.room_is_taken = false;
+    fiber.state.reset(cancels_new_fibers.load(std::memory_order_relaxed));
+    fiber.belongings.store(nullptr, std::memory_order_relaxed);
+    fiber.timer_place.store(TimerHeap::k_none, std::memory_order_relaxed);
+    fiber.holds_hook = false;
+    fiber.has_begun = false;
+    fiber.has_exceptions = false;
+    fiber.bequeaths = false;
     fiber.saved_errno = 0;
+    fiber.pins = 0;
+    fiber.held_by.store(nullptr, std::memory_order_relaxed);
+    fiber.side.saved = nullptr;
+    fiber.head.store(nullptr, std::memory_order_relaxed);
     fiber.reason = "";
-    fiber.group.store(nullptr, std::memory_order_relaxed);
-    fiber.pool = pool;
-    fiber.stack = stack;
-    if (length != 0) memcpy(fiber.name, name.data(), length);
-    fiber.name[length] = '\0';
-    if (const Fiber* maker = worker ? worker->current_fiber() : nullptr; maker && maker->bequeaths) [[unlikely]]
+    fiber.blocker.store({}, std::memory_order_relaxed);
+    fiber.join = nullptr;
+    if (stack_bytes != 0 && stack_bytes != config.stack_bytes) {
+        context::StackPool& pool = pool_of(stack_bytes);
+        context::Stack stack;
+        if (pool.take(&stack, 1) == 0) {
+            fibers.give(&record, 1);
+            return nullptr;
+        }
+        give_stack(fiber, stack, pool);
+    }
+    if (!name.empty()) {
+        StackHead& head = with_stack(fiber, processor);
+        const std::size_t length = std::min(name.size(), Fiber::k_name_bytes - 1);
+        memcpy(head.name, name.data(), length);
+        head.name[length] = '\0';
+        fiber.bequeaths = true;
+    }
+    if (const Fiber* maker = worker ? worker->current_fiber() : nullptr; maker && maker->bequeaths) [[unlikely]] {
+        with_stack(fiber, processor);
         inherit(fiber, *maker);
+    }
     if (processor) {
         if (processor->next_fiber_id == processor->last_fiber_id) {
             processor->next_fiber_id = outside_id_.fetch_add(k_id_block, std::memory_order_relaxed);
@@ -234,16 +260,46 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes, std::si
         // The processor's clock may be older than the shortage.
         fiber.since_ns = is_short_of_threads() ? monotonic_ns() : processor->now_ns;
         processor->counters.fibers_started.add();
+        if (config.preemption) processor->count_start();
     } else {
         fiber.id = outside_id_.fetch_add(1, std::memory_order_relaxed);
         fiber.since_ns = monotonic_ns();
         started_outside_.fetch_add(1, std::memory_order_release);
     }
-    auto below = reinterpret_cast<std::uintptr_t>(&fiber) - closure_bytes;
+    return record;
+}
+
+void Scheduler::give_stack(Fiber& fiber, const context::Stack& stack, context::StackPool& pool) {
+    StackHead& head = *StackHead::of(stack);
+    head.stack = stack;
+    head.pool = &pool;
+    head.frames_top = reinterpret_cast<std::byte*>(&head);
+    head.group.store(nullptr, std::memory_order_relaxed);
+    head.name[0] = '\0';
+    fiber.head.store(&head, std::memory_order_release);
+}
+
+StackHead& Scheduler::with_stack(Fiber& fiber, Processor* processor) {
+    if (StackHead* head = fiber.head.load(std::memory_order_relaxed)) return *head;
+    const context::Stack stack = take_stack(processor);
+    if (!stack) fatal("no stack for a fiber, though one was reserved");  // FiberPool's I3
+    give_stack(fiber, stack, stacks);
+    return fiber.its_head();
+}
+
+void* Scheduler::room_on_stack(Fiber& fiber, std::size_t bytes, std::size_t alignment) {
+    Worker* worker = current_worker();
+    StackHead& head = with_stack(fiber, worker ? worker->processor() : nullptr);
+    auto below = reinterpret_cast<std::uintptr_t>(&head) - bytes;
     below &= ~(std::max<std::uintptr_t>(alignment, 16) - 1);
-    fiber.closure = reinterpret_cast<void*>(below);
-    context::prepare(fiber.side, stack.bottom, reinterpret_cast<std::byte*>(below), fiber_main);
-    return &fiber;
+    head.frames_top = reinterpret_cast<std::byte*>(below);
+    return head.frames_top;
+}
+
+void Scheduler::begin(Processor& processor, Fiber& fiber) {
+    const StackHead& head = with_stack(fiber, &processor);
+    context::prepare(fiber.side, head.stack.bottom, head.frames_top, fiber_main);
+    fiber.has_begun = true;
 }
 
 void Scheduler::make_runnable(Fiber& fiber) {
@@ -269,23 +325,34 @@ void Scheduler::start(Fiber& fiber) {
     notify_work();
 }
 
+namespace {
+
+// Into a processor's cache, the hottest last; when it is full, the colder half goes to the pool.
+template <class Thing, class Pool>
+void put_away(Thing thing, Thing* cached, unsigned& count, unsigned room, Pool& pool) {
+    if (count == room) {
+        const unsigned half = room / 2;
+        pool.give(cached, half);
+        std::copy(cached + half, cached + room, cached);
+        count = room - half;
+    }
+    cached[count++] = thing;
+}
+
+}  // namespace
+
 void Scheduler::recycle(Processor& processor, Fiber& fiber) {
     context::retire(fiber.side);
-    const context::Stack stack = fiber.stack;
-    context::StackPool* pool = fiber.pool;
+    const StackHead& head = fiber.its_head();
+    const context::Stack stack = head.stack;
+    context::StackPool* pool = head.pool;
     fiber.phase.store(Phase::free, std::memory_order_release);
     processor.counters.fibers_ended.add();
-    if (pool != &stacks) {
+    put_away(&fiber, processor.records, processor.record_count, Processor::k_cached_records, fibers);
+    if (pool == &stacks)
+        put_away(stack, processor.stacks, processor.stack_count, Processor::k_cached_stacks, stacks);
+    else
         pool->give(&stack, 1);
-        return;
-    }
-    if (processor.stack_count == Processor::k_cached_stacks) {
-        constexpr unsigned k_half = Processor::k_cached_stacks / 2;  // the colder half
-        stacks.give(processor.stacks, k_half);
-        std::copy(processor.stacks + k_half, processor.stacks + Processor::k_cached_stacks, processor.stacks);
-        processor.stack_count = k_half;
-    }
-    processor.stacks[processor.stack_count++] = stack;
 }
 
 void Scheduler::notify_work() {

@@ -17,6 +17,7 @@
 #include "runtime/os/futex.hpp"
 #include "runtime/sched/blocking_gate.hpp"
 #include "runtime/sched/deadlock.hpp"
+#include "runtime/sched/fiber_pool.hpp"
 #include "runtime/sched/global_queue.hpp"
 #include "runtime/sched/housekeeper.hpp"
 #include "runtime/sched/idle.hpp"
@@ -48,9 +49,14 @@ public:
     bool shut_down();
 
     // --- fibers; any thread (workers: in the runtime)
-    // A new fiber with room for a closure on its stack, unpublished; null when memory or address space is exhausted.
-    Fiber* create(std::string_view name, std::size_t stack_bytes, std::size_t closure_bytes, std::size_t alignment);
+    // A new fiber, unpublished; null when the address space is exhausted. It gets a stack now if it needs one before it begins: for
+    // a name, labels, or because it wants one of another size.
+    Fiber* create(std::string_view name, std::size_t stack_bytes);
+    // Room at the top of the stack of such a fiber, once.
+    void* room_on_stack(Fiber& fiber, std::size_t bytes, std::size_t alignment);
     void start(Fiber& fiber);
+    // By the worker that is about to run it for the first time.
+    void begin(Processor& processor, Fiber& fiber);
     // Puts a fiber that nobody else holds on a run queue and wakes a processor for it if need be.
     void make_runnable(Fiber& fiber);
     // A worker in the runtime only: the fiber has ended and its stack was left.
@@ -91,13 +97,9 @@ public:
     // Every fiber there is, while it may change: for the dump and for shutting down.
     template <class Visitor>
     void for_each_fiber(Visitor visit) {
-        auto visit_stack = [&](const context::Stack& stack) {
-            Fiber& fiber = *Fiber::of(stack);
+        fibers.for_each([&](Fiber& fiber) {
             if (fiber.phase.load(std::memory_order_acquire) != Phase::free) visit(fiber);
-        };
-        stacks.for_each(visit_stack);
-        SpinGuard guard(other_pools_lock_);
-        for (auto& [bytes, pool] : other_pools_) pool->for_each(visit_stack);
+        });
     }
     template <class Visitor>
     void for_each_worker(Visitor visit) {
@@ -110,6 +112,7 @@ public:
     const int nice;
     const std::int64_t started_ns = monotonic_ns();
     context::StackPool stacks;
+    FiberPool fibers;
     IoEngines io;
     std::vector<std::unique_ptr<Processor>> processors;
     const std::unique_ptr<Rehearsal> rehearsal;  // for tests; null in a normal run
@@ -140,7 +143,10 @@ private:
     Worker* pop_spare();     // from the list, or null
     Worker* start_worker();  // a new thread, or null
     context::StackPool& pool_of(std::size_t stack_bytes);
+    Fiber* take_record(Processor* processor);
     context::Stack take_stack(Processor* processor);
+    void give_stack(Fiber& fiber, const context::Stack& stack, context::StackPool& pool);
+    StackHead& with_stack(Fiber& fiber, Processor* processor);  // of the default size, unless it has one already
     bool wait_for_fibers(std::int64_t deadline_ns);
     bool wait_for_threads(std::int64_t deadline_ns);
 

@@ -46,8 +46,9 @@ std::optional<Refusal> why_not_stop(const Fiber& fiber, const ucontext_t& contex
     const auto code = static_cast<std::uintptr_t>(registers[REG_RIP]);
     const auto stack_pointer = static_cast<std::uintptr_t>(registers[REG_RSP]);
     const auto frame = static_cast<std::uintptr_t>(registers[REG_RBP]);
-    const auto bottom = reinterpret_cast<std::uintptr_t>(fiber.stack.bottom);
-    const auto top = reinterpret_cast<std::uintptr_t>(fiber.closure);  // where the frames begin
+    const StackHead& head = fiber.its_head();
+    const auto bottom = reinterpret_cast<std::uintptr_t>(head.stack.bottom);
+    const auto top = reinterpret_cast<std::uintptr_t>(head.frames_top);
     if (stack_pointer < bottom || stack_pointer >= top) return Refusal::foreign_stack;
     if (os::held_locks() != 0) return Refusal::os_lock;
     const Kind kind = code_map::kind_of(code);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/sched/fetch.hpp"
+
 namespace reeve::sched {
 
 void TimerHeap::put(std::size_t index, Entry entry) {
@@ -34,10 +36,10 @@ void TimerHeap::sift_down(std::size_t index, Entry entry) {
     put(index, entry);
 }
 
-Timer& TimerHeap::remove(std::size_t index) {
+TimerHeap::Place TimerHeap::remove(std::size_t index) {
     const std::uint32_t place = entries_[index].place;
-    Timer& timer = *places_[place].timer;
-    places_[place] = {nullptr, free_place_};
+    const Place removed = places_[place];
+    places_[place] = {nullptr, 0, free_place_};
     free_place_ = place;
     const Entry moved = entries_.back();
     entries_.pop_back();
@@ -48,53 +50,52 @@ Timer& TimerHeap::remove(std::size_t index) {
             sift_down(index, moved);
     }
     earliest_ns_.store(entries_.empty() ? Deadline::k_never_ns : entries_[0].when_ns, std::memory_order_relaxed);
-    return timer;
+    return removed;
 }
 
-void TimerHeap::arm(Timer& timer) {
+void TimerHeap::arm(Parkable& who, FiberState::Epoch epoch, std::int64_t when_ns) {
     SpinGuard guard(lock_);
-    timer.heap = this;
     std::uint32_t place = free_place_;
-    if (place == Timer::k_not_armed) {
+    if (place == k_none) {
         place = static_cast<std::uint32_t>(places_.size());
         places_.emplace_back();
     } else {
         free_place_ = places_[place].index;
     }
-    places_[place].timer = &timer;
-    timer.place.store(place, std::memory_order_relaxed);
+    places_[place].who = &who;
+    places_[place].epoch = epoch;
+    who.timer_place.store(place, std::memory_order_relaxed);
     entries_.emplace_back();
-    sift_up(entries_.size() - 1, {timer.when_ns, place});
+    sift_up(entries_.size() - 1, {when_ns, place});
     earliest_ns_.store(entries_[0].when_ns, std::memory_order_relaxed);
 }
 
-void TimerHeap::disarm(Timer& timer) {
-    if (timer.place.load(std::memory_order_acquire) == Timer::k_not_armed) return;
+void TimerHeap::disarm(Parkable& who) {
+    if (who.timer_place.load(std::memory_order_acquire) == k_none) return;
     SpinGuard guard(lock_);
-    const std::uint32_t place = timer.place.load(std::memory_order_relaxed);
-    if (place == Timer::k_not_armed) return;
+    const std::uint32_t place = who.timer_place.load(std::memory_order_relaxed);
+    if (place == k_none) return;
     remove(places_[place].index);
-    timer.place.store(Timer::k_not_armed, std::memory_order_relaxed);
+    who.timer_place.store(k_none, std::memory_order_relaxed);
 }
 
 std::size_t TimerHeap::fire(std::int64_t now_ns, Parkable** into, std::size_t room, bool& more) {
     more = false;
     if (earliest_ns() > now_ns) return 0;
     SpinGuard guard(lock_);
-    Timer* due[k_batch];
+    Place due[k_batch];
     std::size_t taken = 0;
-    while (taken < std::min(room, k_batch) && !entries_.empty() && entries_[0].when_ns <= now_ns) due[taken++] = &remove(0);
+    while (taken < std::min(room, k_batch) && !entries_.empty() && entries_[0].when_ns <= now_ns) {
+        due[taken] = remove(0);
+        fetch(*due[taken++].who);
+    }
     more = !entries_.empty() && entries_[0].when_ns <= now_ns;
-    // Close together: each is a page of its own, and looking for it in the page tables takes longer than anything else here.
-    for (std::size_t i = 0; i < taken; ++i) __builtin_prefetch(due[i], 1);
-    for (std::size_t i = 0; i < taken; ++i) fetch(*due[i]->who);
     std::size_t count = 0;
     for (std::size_t i = 0; i < taken; ++i) {
-        Timer& timer = *due[i];
-        Parkable* who = timer.who;
-        // The wait cannot end before disarm() saw the place, so `who` and its epoch are still those of this timer.
-        if (who->state.claim(timer.epoch, Outcome::timed_out)) into[count++] = who;
-        timer.place.store(Timer::k_not_armed, std::memory_order_release);  // I2
+        Parkable* who = due[i].who;
+        // The wait cannot end before disarm() saw the place, so this is still the wait that the timer was armed for.
+        if (who->state.claim(due[i].epoch, Outcome::timed_out)) into[count++] = who;
+        who->timer_place.store(k_none, std::memory_order_release);  // I2
     }
     return count;
 }

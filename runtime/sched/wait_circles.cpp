@@ -34,15 +34,16 @@ using Circle = std::vector<const Waiting*>;  // each waits for the next, the las
 
 // It may go on meanwhile: each word is whole, and the second look tells.
 __attribute__((noinline, no_sanitize("thread"))) Waiting look_at(const Fiber& fiber, FiberState::Epoch wait) {
+    const StackHead& head = fiber.its_head();
     return {.fiber = &fiber,
             .id = fiber.id,
             .wait = wait,
             .blocker = fiber.blocker.load(std::memory_order_relaxed),
-            .group = fiber.group.load(std::memory_order_relaxed),
+            .group = head.group.load(std::memory_order_relaxed),
             .since_ns = fiber.since_ns,
-            .until_ns = fiber.blocked_until_ns.load(std::memory_order_relaxed),
-            .bottom = reinterpret_cast<std::uintptr_t>(fiber.stack.bottom),
-            .top = reinterpret_cast<std::uintptr_t>(fiber.stack.top)};
+            .until_ns = head.blocked_until_ns.load(std::memory_order_relaxed),
+            .bottom = reinterpret_cast<std::uintptr_t>(head.stack.bottom),
+            .top = reinterpret_cast<std::uintptr_t>(head.stack.top)};
 }
 
 __attribute__((noinline, no_sanitize("thread"))) bool still_waits(const Waiting& waiting) {
@@ -138,7 +139,7 @@ std::vector<Circle> find_circles(const std::vector<Waiting>& all) {
 
 __attribute__((noinline, no_sanitize("thread"))) std::string name_of(const Waiting& waiting) {
     std::string text = "fiber " + std::to_string(waiting.id) + " '";
-    const volatile char* name = waiting.fiber->name;
+    const volatile char* name = waiting.fiber->name();
     for (std::size_t i = 0; i + 1 < Fiber::k_name_bytes && name[i] != '\0'; ++i) text += name[i];
     return text + "'";
 }

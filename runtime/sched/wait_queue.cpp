@@ -1,5 +1,7 @@
 #include "runtime/sched/wait_queue.hpp"
 
+#include <new>
+
 #include "runtime/base/point.hpp"
 #include "runtime/base/virtual_clock.hpp"
 #include "runtime/sched/fork.hpp"
@@ -36,12 +38,22 @@ void schedule(Parkable& who) {
         static_cast<ThreadParkable&>(who).parker.wake();
 }
 
-Waiter::Waiter(const char* reason, Cancellable cancellable)
-    : who_(current_parkable()), epoch_(who_.state.open(cancellable == Cancellable::yes)), reason_(reason) {}
+Wait::Wait(const char* reason, Cancellable cancellable) : is_taken_(&own_is_taken_), reason_(reason) {
+    Parkable& who = current_parkable();
+    WaiterRoom* room = &own_room_;
+    if (who.is_fiber && !who.room_is_taken) {
+        is_taken_ = &who.room_is_taken;
+        room = &static_cast<Fiber&>(who).room;
+    }
+    *is_taken_ = true;
+    waiter_ = ::new (static_cast<void*>(room->bytes)) Waiter(who, who.state.open(cancellable == Cancellable::yes));
+}
 
-Outcome Waiter::park(Deadline deadline) { return sched::park(who_, epoch_, deadline, reason_, blocker); }
+Outcome Wait::park(Deadline deadline) {
+    return sched::park(waiter_->who_, waiter_->epoch_, deadline, reason_, waiter_->blocker);
+}
 
-bool Waiter::is_over() const { return who_.state.is_ready(); }
+bool Wait::is_over() const { return waiter_->who_.state.is_ready(); }
 
 bool Waiter::claim(Outcome outcome) {
     if (!who_.state.claim(epoch_, outcome)) return false;
@@ -56,13 +68,13 @@ void Waiter::ready() {
 }
 
 Result<void> wait_in(WaitQueue& queue, SpinLock& held, const char* reason, Deadline deadline) {
-    Waiter waiter(reason);
-    queue.push(waiter);
+    Wait wait(reason);
+    queue.push(*wait);
     held.unlock();
-    const Outcome outcome = waiter.park(deadline);
+    const Outcome outcome = wait.park(deadline);
     if (outcome == Outcome::ready) return {};
     SpinGuard guard(held);
-    queue.remove_if_linked(waiter);
+    queue.remove_if_linked(*wait);
     return error_of(outcome, reason);
 }
 

@@ -1,24 +1,28 @@
-// Waiter, WaitQueue: the only way to park.
+// Wait, Waiter, WaitQueue: the only way to park.
 //
-// Idea. A Waiter is one wait of the calling fiber (or plain OS thread), on its own stack. Making it opens the wait; it
-// may then be put into any number of queues, timers or kernel requests; park() gives the processor away until somebody
+// Idea. A Wait is one wait of the calling fiber (or plain OS thread); its Waiter is what others see of it. Making the Wait opens
+// it; its Waiter may then be put into a queue, a timer or a kernel request; park() gives the processor away until somebody
 // has claimed the wait and made it ready. Whoever claims may hand something over through `slot` before ready().
 //
-//   Waiter waiter("channel recv");          // under Entry: in the runtime
-//   { lock; queue.push(waiter); unlock; }
-//   Outcome outcome = waiter.park(deadline);
-//   if (outcome != Outcome::ready) { lock; queue.remove_if_linked(waiter); unlock; }
+//   Wait wait("channel recv");              // under Entry: in the runtime
+//   { lock; queue.push(*wait); unlock; }
+//   Outcome outcome = wait.park(deadline);
+//   if (outcome != Outcome::ready) { lock; queue.remove_if_linked(*wait); unlock; }
 //
-// Callers. Waiter: fibers and plain threads, inside an Entry, never while a SpinLock is held. WaitQueue: under the lock
+// The Waiter lies in the fiber's record, where a million of them are close together for whoever wakes them all (fiber.hpp), unless
+// an earlier Wait of the fiber still has that room; then, and in a plain thread, on the stack.
+//
+// Callers. Wait: fibers and plain threads, inside an Entry, never while a SpinLock is held. WaitQueue: under the lock
 // of the object it belongs to. Not signal-safe.
 //
-// I1  Every opened Waiter is parked exactly once.
+// I1  Every opened Wait is parked exactly once.
 // I2  A waiter is linked in a queue only while that queue's lock says so; it never goes away linked.
 // I3  A wait that stands in several queues has a Waiter, its place, in each. Who claims a place claims the wait, so all other
 //     places are stale. A claimer may still find such a one: so it goes away only after its queue's lock was taken once the
 //     wait was over.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "runtime/base/intrusive_list.hpp"
@@ -46,20 +50,15 @@ public:
 enum class Cancellable : bool { no, yes };
 
 class Waiter : public ListNode<Waiter> {
+    bool was_claimed_ = false;  // written between claim and ready; in what the list's node leaves free
+
 public:
-    // `reason`: what is waited for, a string constant, for the dump.
-    explicit Waiter(const char* reason, Cancellable cancellable = Cancellable::yes);
-    // A further place for the wait that `wait` opened; only `wait` itself is parked.
+    Waiter(Parkable& who, FiberState::Epoch epoch) : who_(who), epoch_(epoch) {}
+    // A further place for the wait of `waiter`.
     struct FurtherPlace {};
-    Waiter(const Waiter& wait, FurtherPlace) : who_(wait.who_), epoch_(wait.epoch_), reason_(wait.reason_) {}
+    Waiter(const Waiter& waiter, FurtherPlace) : Waiter(waiter.who_, waiter.epoch_) {}
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
-
-    // Waiter's side. Returns once the wait is over: ready or closed (as the claimer said), timed_out, cancelled.
-    Outcome park(Deadline deadline);
-
-    // The wait was over when it was opened: the fiber is cancelled.
-    [[nodiscard]] bool is_over() const;
 
     // After the wait: this is the place that was claimed.
     [[nodiscard]] bool was_claimed() const { return was_claimed_; }
@@ -73,10 +72,40 @@ public:
     void* slot = nullptr;  // where the claimer finds or leaves the value; the owner of the queue says what it means
 
 private:
-    bool was_claimed_ = false;  // written between claim and ready
+    friend class Wait;
+
     Parkable& who_;
     FiberState::Epoch epoch_;
+};
+
+// Where a Waiter may lie. In a fiber's record its closure waits there first, until the fiber begins (fiber.hpp).
+inline constexpr std::size_t k_seed_bytes = 56;
+struct WaiterRoom {
+    alignas(Waiter) std::byte bytes[sizeof(Waiter)];
+};
+
+class [[nodiscard]] Wait {
+public:
+    // `reason`: what is waited for, a string constant, for the dump.
+    explicit Wait(const char* reason, Cancellable cancellable = Cancellable::yes);
+    ~Wait() { *is_taken_ = false; }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+
+    // Returns once the wait is over: ready or closed (as the claimer said), timed_out, cancelled.
+    Outcome park(Deadline deadline);
+    // The wait was over when it was opened: the fiber is cancelled.
+    [[nodiscard]] bool is_over() const;
+
+    Waiter& operator*() const { return *waiter_; }
+    Waiter* operator->() const { return waiter_; }
+
+private:
+    bool* is_taken_;  // of the room that it uses
+    Waiter* waiter_;
     const char* reason_;
+    bool own_is_taken_;
+    WaiterRoom own_room_;
 };
 
 class WaitQueue {

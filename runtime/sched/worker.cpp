@@ -8,6 +8,7 @@
 #include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/current.hpp"
+#include "runtime/sched/fetch.hpp"
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/fork.hpp"
 #include "runtime/sched/monitor.hpp"
@@ -31,14 +32,6 @@ constexpr std::int64_t k_begin_oldest_ns = 1'000'000;
 constexpr std::int64_t k_held_quarters = 2;
 
 [[gnu::noinline]] int* errno_location_of_thread() { return &errno; }
-
-// What a fiber touches first when it goes on: it has waited for long, and others that are fetched meanwhile cost no more time.
-void fetch_stack(const Fiber& fiber) {
-    constexpr std::size_t k_line = 64;
-    constexpr std::size_t k_lines = 8;  // the frames from the switch up to the program's own
-    const auto* innermost = static_cast<const std::byte*>(fiber.side.saved);
-    for (std::size_t i = 0; i < k_lines; ++i) __builtin_prefetch(innermost + i * k_line, 1);
-}
 
 }  // namespace
 
@@ -150,7 +143,7 @@ void Worker::park_preempted() {
     } while (!await_processor());
     ask_for_slice(k_computing_slice_ns);
     const std::int64_t now = monotonic_ns();
-    scheduler.ledger.parked(current_fiber()->interrupted_at[0], now - parked_ns);
+    scheduler.ledger.parked(current_fiber()->its_head().interrupted_at[0], now - parked_ns);
     processor()->slice_began_ns.store(now, std::memory_order_relaxed);
     processor()->word.leave(claim_);
 }
@@ -229,11 +222,14 @@ void Worker::detach() {
 // --- switching --------------------------------------------------------------------------------------------------------
 
 void Worker::load(Fiber& next) {
+    Processor& mine = *processor();
+    fetch_ahead(mine.queue);
+    if (!next.has_begun) scheduler.begin(mine, next);
     fiber.store(&next, std::memory_order_relaxed);
     next.phase.store(Phase::running, std::memory_order_relaxed);
-    *exceptions_ = next.exceptions;
+    if (next.has_exceptions) [[unlikely]]
+        *exceptions_ = next.its_head().exceptions;
     *errno_location_ = next.saved_errno;
-    Processor& mine = *processor();
     mine.begin_slice();
     mine.counters.switches.add();
 }
@@ -245,7 +241,10 @@ Worker& Worker::switch_away(After after) {
         if (keeps_thread(after)) return stay(after);
     }
     const unsigned entry_depth = depth();
-    self.exceptions = *exceptions_;
+    // Between fibers the thread has none.
+    self.has_exceptions = exceptions_->caught != nullptr || exceptions_->uncaught != 0;
+    if (self.has_exceptions) [[unlikely]]
+        self.its_head().exceptions = std::exchange(*exceptions_, {});
     self.saved_errno = *errno_location_;
     left_ = &self;
     after_ = after;
@@ -437,7 +436,7 @@ bool Worker::sleep(Processor& mine) {
         // Pairs with request_cancel(), which sees is_idle or is seen here; otherwise a cancellation waits for this
         // processor's next completion.
         if (!mine.has_cancels.load(std::memory_order_seq_cst))
-            scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(mine.timers.earliest_ns());
+            scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(mine.next_timer_ns());
         mine.is_idle.store(false, std::memory_order_relaxed);
         mine.now_ns = monotonic_ns();  // sleeping is no slice
         mine.slices_at_look = mine.slices.load(std::memory_order_relaxed);
@@ -457,6 +456,7 @@ bool Worker::sleep(Processor& mine) {
 
 void Worker::poll(Processor& mine) {
     constexpr unsigned k_batch = 64;
+    constexpr std::size_t k_timer_crowd = 8;
     is_polling_ = true;
     look_at_clock(mine);
     if (mine.has_cancels.load(std::memory_order_acquire)) cancel_pending(mine);
@@ -477,7 +477,7 @@ void Worker::poll(Processor& mine) {
     while (more) {
         const std::size_t fired = mine.timers.fire(fire_ns, due, k_batch, more);
         mine.counters.timers_fired.add(fired);
-        for (std::size_t i = 0; i < fired; ++i) fetch_stack(static_cast<Fiber&>(*due[i]));
+        if (fired != 0) mine.has_timer_crowd = fired >= k_timer_crowd;
         for (std::size_t i = 0; i < fired; ++i)
             if (due[i]->state.ready()) scheduler.make_runnable(static_cast<Fiber&>(*due[i]));
     }

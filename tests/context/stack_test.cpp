@@ -3,11 +3,11 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 #include "tests/support/catch.hpp"
@@ -78,18 +78,46 @@ TEST_CASE("stack pool: a stack given back is taken again, the youngest first", "
     CHECK(again.top == stacks[1].top);
 }
 
-TEST_CASE("stack pool: for_each visits every stack ever handed out, once", "[stack]") {
+// Seen failing with reserve() that only adds up.
+TEST_CASE("stack pool: what was reserved can be taken when no more address space is to be had", "[stack]") {
     StackPool pool(k_stack_bytes);
-    constexpr std::size_t k_count = StackPool::k_stacks_per_slab + 5;
+    constexpr std::size_t k_count = 2 * StackPool::k_stacks_per_slab + 1;
+    REQUIRE(pool.reserve(k_count - 1));
+    REQUIRE(pool.reserve(1));
+    std::vector<Stack> stacks(k_count);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+        ::setrlimit(RLIMIT_AS, &none);
+        ::_exit(pool.take(stacks.data(), k_count) == k_count ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+}
+
+// Seen failing with trim() that takes the youngest, and with begin_trim_period() that forgets what was needed meanwhile.
+TEST_CASE("stack pool: trimmed is what nobody needed for a period, the oldest first", "[stack]") {
+    StackPool pool(k_stack_bytes);
+    constexpr std::size_t k_count = StackPool::k_hot_stacks + 64;
     std::vector<Stack> stacks(k_count);
     REQUIRE(pool.take(stacks.data(), k_count) == k_count);
-    pool.give(stacks.data(), 10);
-    std::set<std::byte*> visited;
-    std::size_t visits = 0;
-    pool.for_each([&](Stack stack) {
-        visited.insert(stack.top);
-        ++visits;
-    });
-    CHECK(visits == k_count);
-    CHECK(visited.size() == k_count);
+    for (const Stack& stack : stacks) stack.top[-1] = std::byte{1};
+    pool.give(stacks.data(), k_count);
+    CHECK_FALSE(pool.begin_trim_period());  // all of them were in use
+    CHECK_FALSE(pool.trim(100));
+    CHECK(pool.has_surplus());
+    std::vector<Stack> needed(k_count - 8);
+    REQUIRE(pool.take(needed.data(), needed.size()) == needed.size());
+    pool.give(needed.data(), needed.size());
+    CHECK(pool.begin_trim_period());
+    CHECK(pool.trim(100));
+    CHECK_FALSE(pool.trim(100));
+    const auto was_trimmed = [](const Stack& stack) { return stack.top[-1] == std::byte{0}; };
+    CHECK(std::count_if(stacks.begin(), stacks.end(), was_trimmed) == 8);
+    CHECK(std::all_of(stacks.begin(), stacks.begin() + 8, was_trimmed));
+    CHECK(pool.begin_trim_period());
+    while (pool.trim(100)) {}
+    CHECK_FALSE(pool.has_surplus());
+    CHECK(std::count_if(stacks.begin(), stacks.end(), was_trimmed) == 64);
 }

@@ -129,7 +129,7 @@ void registers_survive(std::size_t bytes, void (*hold)(const unsigned char*, uns
 // Seen failing without SA_ONSTACK: the kernel found no room for the registers and ended the process with SIGSEGV.
 TEST_CASE("stack: a fiber with 1 KiB of stack left is stopped like any other", "[hazards][stack]") {
     stop_often([](const int& stop) {
-        const reeve::context::Stack stack = reeve::sched::current_worker()->current_fiber()->stack;
+        const reeve::context::Stack stack = reeve::sched::current_worker()->current_fiber()->its_head().stack;
         const std::uintptr_t left = spin_with_little_stack(reinterpret_cast<std::uintptr_t>(stack.bottom), stop);
         REEVE_EXPECT(left > 0 && left <= k_left);
     });

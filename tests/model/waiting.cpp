@@ -56,6 +56,7 @@ struct Waits::World {
         Who who = Who::thread;
         sched::ThreadParkable thread;
         sched::Fiber fiber{};
+        sched::StackHead head{};              // for what a fiber says of its wait
         std::optional<sched::Worker> worker;  // of a fiber
         bool is_scheduled = false;
     };
@@ -166,6 +167,7 @@ Waits::Waits(std::initializer_list<Who> threads) : world_(std::make_unique<World
     for (const Who who : threads) {
         one->who = who;
         one->fiber.is_fiber = true;
+        one->fiber.head.store(&one->head);
         if (who == Who::fiber) {
             one->worker.emplace(no_scheduler());
             one->worker->fiber.store(&one->fiber);

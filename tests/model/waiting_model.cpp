@@ -56,9 +56,9 @@ TEST_CASE("waiting: a waker, an end, and the next wait, which none of them touch
             execution.expect(first.has_value() == was_woken, "not what the waker did");
             execution.expect(queue.is_empty(), "still in its queue");
             // Not cancellable, and never: only who wakes this one ends it.
-            reeve_model::sched::Waiter second("second", reeve_model::sched::Cancellable::no);
+            reeve_model::sched::Wait second("second", reeve_model::sched::Cancellable::no);
             goes_on = true;
-            if (second.claim(reeve_model::sched::Outcome::closed)) second.ready();
+            if (second->claim(reeve_model::sched::Outcome::closed)) second->ready();
             execution.expect(second.park({}) == reeve_model::sched::Outcome::closed, "the next wait was ended by another");
         });
         execution.thread([&] {

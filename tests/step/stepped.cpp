@@ -303,7 +303,7 @@ private:
             successor_ = successor;
             return 0;
         }
-        const bool ran_witness = std::strcmp(target.current_fiber()->name, k_witness) == 0;
+        const bool ran_witness = std::strcmp(target.current_fiber()->name(), k_witness) == 0;
         successor->give(processor(), nullptr, reeve::sched::Wake::at_home);
         Scheduler::active()->monitor->note_detached(target);
         return ran_witness ? 2 : 1;

@@ -1,0 +1,69 @@
+#include "runtime/sched/fiber_pool.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <sys/mman.h>
+
+#include "runtime/base/assert.hpp"
+#include "runtime/base/point.hpp"
+
+namespace reeve::sched {
+namespace {
+
+constexpr std::size_t k_least_bytes = 64 * 1024;
+constexpr std::size_t k_huge_page = 2 * 1024 * 1024;
+
+}  // namespace
+
+FiberPool::~FiberPool() {
+    for (const Slab& slab : slabs_) munmap(slab.records, slab.bytes);
+}
+
+bool FiberPool::add_slab() {
+    const std::size_t bytes = slabs_.empty() ? k_least_bytes : std::min(2 * slabs_.back().bytes, k_huge_page);
+    const bool is_huge = bytes == k_huge_page;
+    // A huge page is one only where it is aligned; what is mapped too much for that costs no memory.
+    const std::size_t mapped = is_huge ? 2 * bytes : bytes;
+    const std::size_t count = bytes / sizeof(Fiber);
+    if (!stacks_.reserve(count)) return false;
+    void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        warn("cannot reserve memory for more fibers (errno %d): check `ulimit -v` and vm.overcommit_memory", errno);
+        return false;
+    }
+    auto* first = static_cast<std::byte*>(memory);
+    if (is_huge) {
+        const std::size_t before = -reinterpret_cast<std::uintptr_t>(memory) % bytes;
+        if (before != 0) munmap(first, before);
+        if (before != bytes) munmap(first + before + bytes, bytes - before);
+        first += before;
+        madvise(first, bytes, MADV_HUGEPAGE);
+    }
+    slabs_.push_back({reinterpret_cast<Fiber*>(first), count, bytes});
+    carved_ = 0;
+    return true;
+}
+
+std::size_t FiberPool::take(Fiber** into, std::size_t count) {
+    [[maybe_unused]] const NoPoints quiet;
+    SpinGuard guard(lock_);
+    std::size_t taken = 0;
+    while (taken < count) {
+        if (!free_.empty()) {
+            into[taken++] = free_.back();
+            free_.pop_back();
+            continue;
+        }
+        if ((slabs_.empty() || carved_ == slabs_.back().count) && !add_slab()) break;
+        into[taken++] = &slabs_.back().records[carved_++];
+    }
+    return taken;
+}
+
+void FiberPool::give(Fiber* const* fibers, std::size_t count) {
+    SpinGuard guard(lock_);
+    free_.insert(free_.end(), fibers, fibers + count);
+}
+
+}  // namespace reeve::sched
