@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -103,6 +104,11 @@ bool is_runnable(int thread_id) {
 }
 
 int thread_id() { return static_cast<int>(syscall(SYS_gettid)); }
+
+void sleep_until(std::int64_t until_ns) {
+    const timespec until{until_ns / 1'000'000'000, until_ns % 1'000'000'000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) == EINTR) {}
+}
 
 void sharpen_timers() { prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
 

@@ -19,6 +19,9 @@ int start_thread(pthread_t& thread, const char* name, int open_signal, void (*bo
 // thread. True when it cannot be told.
 [[nodiscard]] bool is_runnable(int thread_id);
 
+// The calling thread sleeps, by the monotonic clock, whatever signals come.
+void sleep_until(std::int64_t until_ns);
+
 // Timers of the calling thread end on time: the default slack of 50 us is for battery life.
 void sharpen_timers();
 

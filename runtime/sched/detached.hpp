@@ -4,6 +4,9 @@
 // early. One that computes is asked to stop by signal (preempt.hpp), again and again with growing pauses while it is found
 // where it must not be stopped; as many as there are idle processors disturb nobody and go on.
 //
+// A look reads the thread's CPU clock; the kernel is asked whether it sleeps, which costs ten times as much, only when the clock
+// has moved.
+//
 // Announcing. `Worker::is_watched` is set by whoever announces the worker, and cleared by the monitor when it finds it attached
 // again; who detaches and finds it set was either seen by the monitor's second look, or is announced by it.
 //
@@ -32,6 +35,8 @@ public:
     void note(Worker& worker);
 
     [[nodiscard]] bool watch(std::int64_t now_ns);  // true: one of them computes
+    // How many of them take CPUs from those that have a processor: more compute than processors are idle.
+    [[nodiscard]] int too_many() const;
     [[nodiscard]] bool is_empty() const { return all_.empty(); }
 
 private:
@@ -39,11 +44,12 @@ private:
         Worker* worker;
         std::int64_t cpu_ns;
         std::int64_t next_look_ns;
-        std::int64_t look_pause_ns;  // grows while it sleeps
+        std::int64_t look_pause_ns;  // grows while it uses no CPU
         std::int64_t next_signal_ns;
         std::int64_t signal_pause_ns;  // grows while it refuses
         unsigned refusals = 0;
-        bool computes = true;  // when last looked at
+        bool was_looked_at = false;
+        bool computes = true;  // or waits for a CPU, when last looked at
     };
 
     [[nodiscard]] One seen(Worker& worker, std::int64_t now_ns) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/base/allowance.hpp"
 #include "runtime/os/kernel_schedule.hpp"
 #include "runtime/os/thread.hpp"
 #include "runtime/sched/code_map.hpp"
@@ -17,6 +18,9 @@ constexpr std::int64_t k_least_turn_ns = 500'000;      // the same while others 
 constexpr std::int64_t k_least_slice_ns = 100'000;     // shorter ones would be spent on turns
 constexpr int k_quiet_quanta = 10;                     // then it sleeps: waking it costs more than a few looks
 constexpr std::int64_t k_trim_period_ns = 1'000'000'000;
+constexpr int k_least_parts = 2;                       // it uses one part of so many of one CPU,
+constexpr int k_most_parts = 8;                        // of so many where many compute without a processor,
+constexpr std::int64_t k_saved_ns = 1'000'000;         // and so much beyond
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_refresh_pause_ns = 100'000'000;  // some 50 us each
 constexpr std::int64_t k_least_pause_ns = 50'000;
@@ -55,6 +59,8 @@ void Monitor::main() {
     Housekeeper& housekeeper = scheduler_.housekeeper;
     std::int64_t busy_ns = monotonic_ns();  // when something ran last
     bool is_lull = false;
+    std::int64_t cpu_ns = os::cpu_time_ns(pthread_self());
+    Allowance allowance(k_saved_ns, busy_ns);
     while (!is_stopping_.load(std::memory_order_acquire)) {
         const std::int64_t now = monotonic_ns();
         ticks.add();
@@ -76,14 +82,19 @@ void Monitor::main() {
             if (scheduler_.stacks.begin_trim_period()) housekeeper.ask_for(Housekeeper::stacks);
         }
         if (!is_lull) {
-            // It runs before everybody else: it must leave them at least half of its CPU.
+            // It runs before everybody else: what it takes they do not get, and the more threads want a CPU the less is for it.
+            // By its CPU clock: waking up, much of its work, is no part of `after - now`.
             const std::int64_t after = monotonic_ns();
-            const std::int64_t soonest = after + std::max(after - now, k_least_pause_ns);
+            const std::int64_t cpu = os::cpu_time_ns(pthread_self());
+            const std::int64_t parts = std::min(k_least_parts + detached_.too_many(), k_most_parts);
+            const std::int64_t may_look_ns = allowance.spend(cpu - std::exchange(cpu_ns, cpu), parts, after);
+            const std::int64_t soonest = std::max(after + k_least_pause_ns, may_look_ns);
+            const std::int64_t soon = std::max(now + tick_ns_, soonest);
             std::int64_t next = std::max(next_look_ns(now), soonest);
             Attention looking = Attention::looking;
-            if (next - now > quantum_ns_ && !attention_.compare_exchange_strong(looking, Attention::patient))
-                next = std::max(now + tick_ns_, soonest);
-            parker_.park_until(next);
+            if (next > soon && next - now > quantum_ns_ && !attention_.compare_exchange_strong(looking, Attention::patient))
+                next = soon;
+            if (parker_.park_until(next) && may_look_ns > after) os::sleep_until(may_look_ns);
             continue;
         }
         is_asleep_.store(true, std::memory_order_seq_cst);
@@ -250,10 +261,15 @@ Monitor::Pace Monitor::pace_of(Watch& last, Worker& worker, std::int64_t now_ns)
     const std::int64_t cpu = os::cpu_time_ns(worker.thread);
     const std::int64_t used = cpu - std::exchange(last.cpu_ns, cpu);
     if (is_first) return Pace::unclear;
-    if (used >= k_busy_ns) return Pace::computes;
+    if (used >= k_busy_ns) {
+        last.waits_for_cpu = false;
+        return Pace::computes;
+    }
     if (since < k_least_pause_ns) return Pace::unclear;
-    // One that the kernel gave no CPU, or that was stopped with its whole process, would compute.
-    return os::is_runnable(worker.thread_id.load(std::memory_order_relaxed)) ? Pace::computes : Pace::sleeps;
+    // One that the kernel gave no CPU, or that was stopped with its whole process, would compute. As long as it gets none, it
+    // cannot fall asleep.
+    if (used != 0 || !last.waits_for_cpu) last.waits_for_cpu = os::is_runnable(worker.thread_id.load(std::memory_order_relaxed));
+    return last.waits_for_cpu ? Pace::computes : Pace::sleeps;
 }
 
 Worker* Monitor::find_successor(Waiting waiting) {

@@ -18,6 +18,10 @@
 // that lasts can end or a timer comes due behind it; where processors change fibers faster than that, once a quantum. Calls
 // that block come in crowds: for a while after one was seen it looks as often as it may.
 //
+// What it takes. On a busy machine it is the first to run, and what it uses nobody else gets: half of a CPU at most, and the more
+// threads compute without a processor the less, down to an eighth. Those are many when CPUs are short, and looking at them is
+// what costs most: without the bound it took four fifths of what its process got, and so those that it watched never ended.
+//
 // A holder is marked overdue a tick before its slice ends: one that calls the runtime gives up there, without any signal.
 //
 // The monitor sleeps for good when nothing has run for some ticks; a worker that wakes up wakes it. It waits for nothing but
@@ -80,6 +84,7 @@ private:
         std::int64_t asked_ns = 0;     // since when it has a successor and a signal; 0: not
         std::int64_t next_look_ns = 0;
         bool lasts = false;            // the slice was there at the last look already
+        bool waits_for_cpu = false;    // the worker was runnable after cpu_ns was read
         bool changes_fast = false;     // no slice since the last look is likely to last
     };
     enum class Waiting { nobody, computing, woken };
