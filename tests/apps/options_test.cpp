@@ -101,7 +101,7 @@ TEST_CASE("reeve-gateway: announces itself in one line and ends with 0 at SIGTER
     CHECK(child.out().find("reeve-sim, reeve-sim-fast, reeve-sim-instant") != std::string::npos);
     CHECK(child.out().find("curl -N http") != std::string::npos);
     if (reeve::test::is_thread_sanitized()) {
-        reeve::warn("SIGTERM is left out: ThreadSanitizer keeps signals back from threads that wait");
+        WARN("SIGTERM is left out: ThreadSanitizer keeps signals back from threads that wait");
         child.send_signal(SIGKILL);
         (void)child.wait();
         return;

@@ -402,8 +402,7 @@ REEVE_TEST("server: serve repeats an error of listen that was ignored", "[http][
 
 REEVE_TEST("server: SIGTERM ends the serving in order", "[http][server]") {
     if (test::is_thread_sanitized()) {
-        warn("left out: ThreadSanitizer keeps signals back from threads that wait");
-        REEVE_EXPECT(true);
+        test::leave_out("ThreadSanitizer keeps signals back from threads that wait");
         return;
     }
     http::Server server;

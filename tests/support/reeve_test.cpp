@@ -32,6 +32,7 @@ std::array<Failure, k_failures_kept> g_failures;
 std::atomic<unsigned> g_failure_count{0};
 std::atomic<unsigned> g_check_count{0};
 std::atomic<unsigned> g_workers{0};
+std::atomic<const char*> g_left_out{nullptr};
 
 std::chrono::seconds time_limit() {
     if (const char* text = std::getenv("REEVE_TEST_TIMEOUT_S")) return std::chrono::seconds(std::atoi(text));
@@ -90,6 +91,7 @@ std::vector<std::string> open_descriptors() {
 void run_once(const std::function<void()>& body, const Config& config) {
     g_failure_count = 0;
     g_check_count = 0;
+    g_left_out = nullptr;
     g_workers = config.workers;
     std::string thrown;
     const std::vector<std::string> before = open_descriptors();
@@ -119,7 +121,9 @@ void run_once(const std::function<void()>& body, const Config& config) {
         for (const std::string& descriptor : after) list += "\n  " + descriptor;
         FAIL_CHECK("descriptors leaked: " << before.size() << " before, now" << list);
     }
-    CHECK(g_check_count > 0u);  // a test that checks nothing shows nothing
+    const char* left_out = g_left_out;
+    if (left_out) WARN("left out: " << left_out);
+    if (!left_out || g_check_count > 0u) CHECK(g_check_count > 0u);  // a test that checks nothing shows nothing
 }
 
 }  // namespace
@@ -130,6 +134,10 @@ bool expect(bool holds, const char* file, int line, const char* expression) {
     const unsigned index = g_failure_count.fetch_add(1, std::memory_order_acq_rel);
     if (index < k_failures_kept) g_failures[index] = Failure{file, line, expression};
     return false;
+}
+
+void leave_out(const char* reason) {
+    g_left_out = reason;
 }
 
 unsigned workers() {

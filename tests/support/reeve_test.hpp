@@ -28,6 +28,9 @@ namespace reeve::test {
 // inside a fiber.
 void run_everywhere(const std::function<void()>& body, const std::function<void(Config&)>& adjust = {});
 
+// The body leaves something out, and why: told with the results. Any thread, any fiber; `reason` is a string constant.
+void leave_out(const char* reason);
+
 // How many workers the current run has. Any thread.
 [[nodiscard]] unsigned workers();
 
