@@ -113,6 +113,10 @@ REEVE_TEST("signals: a fiber that blocks them all and computes does not keep oth
 
 TEST_CASE("signals: a handler from before run() gets what is not the runtime's", "[hazards][signals]") {
     // Seen failing with a handler that drops what is not the runtime's own: the first kill() was never counted.
+    if (reeve::test::is_thread_sanitized()) {
+        WARN("left out under ThreadSanitizer: a signal to the process goes to a thread that waits, from which it is kept back");
+        return;
+    }
     const Handler handler(SIGURG, note_urgent, SA_RESTART | SA_ONSTACK);
     run_everywhere(
         [] {
