@@ -120,13 +120,15 @@ void on_segv(int signal, siginfo_t* info, void* raw) {
 }
 
 void install(int signal, void (*handler)(int, siginfo_t*, void*), struct sigaction& previous) {
+    // Known before the first signal can ask for it.
+    struct sigaction old {};
+    REEVE_CHECK(sigaction(signal, nullptr, &old) == 0);
+    if (old.sa_sigaction != handler) previous = old;
     struct sigaction action {};
     action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     sigemptyset(&action.sa_mask);
-    struct sigaction old {};
-    REEVE_CHECK(sigaction(signal, &action, &old) == 0);
-    if (old.sa_sigaction != handler) previous = old;
+    REEVE_CHECK(sigaction(signal, &action, nullptr) == 0);
 }
 
 }  // namespace
