@@ -22,6 +22,14 @@
 #include "runtime/sched/stop_check.hpp"
 #include "runtime/sched/worker.hpp"
 
+#ifdef __SANITIZE_THREAD__
+#define REEVE_THREAD_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define REEVE_THREAD_SANITIZED 1
+#endif
+#endif
+
 namespace reeve::sched {
 namespace {
 
@@ -61,11 +69,28 @@ void refuse(Worker& worker, Refusal refusal, std::uintptr_t code) {
     syscall(SYS_sched_yield);
 }
 
+// ThreadSanitizer calls the handler of a thread that computes when it likes, not on the alternate stack but from one of its own
+// functions. The context is history then: its code may be gone, with a library that was closed, and changing it changes nothing.
+bool is_called_later([[maybe_unused]] const Worker& worker) {
+#ifdef REEVE_THREAD_SANITIZED
+    const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    const Fiber* fiber = worker.current_fiber();
+    return fiber && here >= reinterpret_cast<std::uintptr_t>(fiber->stack.bottom) &&
+           here < reinterpret_cast<std::uintptr_t>(fiber->stack.top);
+#else
+    return false;
+#endif
+}
+
+bool mend_interrupted_call(const Worker& worker, ucontext_t& context) {
+    return !is_called_later(worker) && make_interrupted_call_again(context);
+}
+
 // False: not yet, the signal comes again.
 bool stop(Worker& worker, ucontext_t& context) {
     const auto code = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
     const std::optional<Refusal> refusal = why_not_stop(*worker.current_fiber(), context);
-    const bool was_asleep = make_interrupted_call_again(context);
+    const bool was_asleep = mend_interrupted_call(worker, context);
     if (refusal && !was_asleep && worker.ask_again()) return false;
     worker.hand_over(code, refusal ? Wake::at_home : Wake::in_my_place);
     if (!worker.is_detached()) return true;
@@ -92,7 +117,7 @@ void on_preempt(int signal, siginfo_t* info, void* raw) {
         const bool is_in_user_code = worker->depth() == 0 && !is_other_process();
         const bool is_asked = is_in_user_code && (worker->has_successor() || worker->is_detached());
         // The monitor may be about to take the processor by itself; a call that the signal interrupted is mended all the same.
-        if (is_in_user_code && !is_asked) (void)make_interrupted_call_again(context);
+        if (is_in_user_code && !is_asked) (void)mend_interrupted_call(*worker, context);
         if (!is_asked || stop(*worker, context)) worker->end_signal();
     } else {
         if (!worker) os::give_up_interrupted_call(*static_cast<ucontext_t*>(raw));
