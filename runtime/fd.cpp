@@ -59,7 +59,9 @@ private:
 Fd::~Fd() { close(); }
 
 Fd::Fd(Fd&& other) noexcept
-    : state_(other.state_.load(std::memory_order_relaxed)), number_(other.number_), was_drained_(other.was_drained_) {
+    : state_(other.state_.load(std::memory_order_relaxed)),
+      number_(other.number_),
+      was_drained_(other.was_drained_.load(std::memory_order_relaxed)) {
     REEVE_CHECK((state_.load(std::memory_order_relaxed) & ~k_closing) == 0);
     other.number_ = -1;
 }
@@ -71,7 +73,7 @@ Fd& Fd::operator=(Fd&& other) noexcept {
     REEVE_CHECK((state & ~k_closing) == 0 && (state_.load(std::memory_order_relaxed) & ~k_closing) == 0);
     state_.store(state, std::memory_order_relaxed);
     number_ = other.number_;
-    was_drained_ = other.was_drained_;
+    was_drained_.store(other.was_drained_.load(std::memory_order_relaxed), std::memory_order_relaxed);
     other.number_ = -1;
     return *this;
 }
@@ -90,8 +92,10 @@ void Fd::close() {
     // one to leave closes.
     if (::shutdown(number_, SHUT_RDWR) == 0 || errno == ENOTCONN || errno == EINVAL) return;
     sched::Entry entry;
-    if (sched::Scheduler* scheduler = sched::Scheduler::active())
+    if (sched::Scheduler* scheduler = sched::Scheduler::active()) {
+        const sched::Scheduler::Visit visit(*scheduler);
         for (auto& processor : scheduler->processors) processor->io.cancel_all(number_);
+    }
 }
 
 Result<std::size_t> Fd::transfer(const os::Request& request, Deadline deadline, const char* operation) {
@@ -125,8 +129,8 @@ Result<std::size_t> Fd::write(std::span<const std::byte> from, Deadline deadline
 
 Result<std::size_t> Fd::recv(std::span<std::byte> into, Deadline deadline) {
     auto result = transfer({.opcode = os::Opcode::recv, .fd = number_, .address = into.data(), .length = length_of(into.size()),
-                            .poll_first = was_drained_}, deadline, "recv");
-    was_drained_ = result && *result < into.size();
+                            .poll_first = was_drained_.load(std::memory_order_relaxed)}, deadline, "recv");
+    was_drained_.store(result && *result < into.size(), std::memory_order_relaxed);
     if (result && *result == 0 && !into.empty()) return Error(Errc::eof, "recv");
     return result;
 }

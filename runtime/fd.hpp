@@ -66,7 +66,7 @@ private:
     // Bit 63: closing. Lower bits: operations in flight. Whoever brings it to "closing, none in flight" closes.
     std::atomic<std::uint64_t> state_{0};
     int number_;
-    bool was_drained_ = false;  // the last recv got all there was: waiting first saves a futile attempt; a hint
+    std::atomic<bool> was_drained_{false};  // the last recv got all there was: waiting first saves a futile attempt; a hint
 };
 
 // Cancels the fiber that made it when the peer of a connected socket goes away (half-close counts), for as long as
