@@ -158,6 +158,7 @@ bool Scheduler::shut_down() {
     if (rehearsal) Rehearsal::turn_off();
     Scheduler* self = this;
     s_active.compare_exchange_strong(self, nullptr);
+    while (visits_.load(std::memory_order_acquire) != 0) nap();
     return all_exited;
 }
 
@@ -304,6 +305,7 @@ void Scheduler::begin(Processor& processor, Fiber& fiber) {
 
 void Scheduler::make_runnable(Fiber& fiber) {
     if (Worker* keeper = fiber.held_by.load(std::memory_order_relaxed)) [[unlikely]] {
+        const Visit visit(*this);
         keeper->resume_pinned();
         return;
     }
@@ -319,10 +321,12 @@ void Scheduler::start(Fiber& fiber) {
         // poll() announces all it found at once. Little work is done sooner by this worker than by one that must be woken;
         // should this one not get to it after all, the monitor wakes another.
         if (worker->is_polling() || !mine->has_work_to_share()) return;
+        notify_work();
     } else {
+        const Visit visit(*this);
         global.push(fiber);
+        notify_work();
     }
-    notify_work();
 }
 
 namespace {

@@ -64,6 +64,17 @@ public:
 
     // Wakes an idle processor if there is one and nobody searches. Call after work was published.
     void notify_work();
+    // While a plain thread has one, run() does not end: whom it wakes may be the last fiber, and nobody waits for that thread.
+    class [[nodiscard]] Visit {
+    public:
+        explicit Visit(Scheduler& scheduler) : visits_(scheduler.visits_) { visits_.fetch_add(1, std::memory_order_relaxed); }
+        ~Visit() { visits_.fetch_sub(1, std::memory_order_release); }
+        Visit(const Visit&) = delete;
+        Visit& operator=(const Visit&) = delete;
+
+    private:
+        std::atomic<unsigned>& visits_;
+    };
     // The same by the monitor, which need not be told.
     void wake_idle();
 
@@ -169,6 +180,7 @@ private:
     GlobalQueue new_backlog_;
 
     std::atomic<bool> is_stopping_{false};
+    std::atomic<unsigned> visits_{0};
     std::atomic<std::uint64_t> started_outside_{0};  // fibers started by plain threads
     std::atomic<std::uint64_t> outside_id_{1};
 };
