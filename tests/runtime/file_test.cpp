@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -175,11 +176,15 @@ REEVE_TEST("file: a deadline and a cancellation end what waits for somebody else
     const Folder folder;
     const std::string path = folder / "fifo";
     REEVE_EXPECT(::mkfifo(path.c_str(), 0600) == 0);
-    REEVE_EXPECT(File::open(path, O_RDONLY, 0, 2ms).error() == Errc::timed_out);
-    auto opener = reeve::spawn([&] { return File::open(path, O_RDONLY).error() == Errc::cancelled; });
-    REEVE_EXPECT(reeve::sleep_for(1ms));
-    opener.cancel();
-    REEVE_EXPECT(opener.join());
+    if (reeve::test::is_thread_sanitized() && reeve::stats().io_engine == std::string_view("epoll")) {
+        reeve::test::leave_out("a FIFO's open(): ThreadSanitizer holds back the signal that ends it");
+    } else {
+        REEVE_EXPECT(File::open(path, O_RDONLY, 0, 2ms).error() == Errc::timed_out);
+        auto opener = reeve::spawn([&] { return File::open(path, O_RDONLY).error() == Errc::cancelled; });
+        REEVE_EXPECT(reeve::sleep_for(1ms));
+        opener.cancel();
+        REEVE_EXPECT(opener.join());
+    }
 
     auto both = File::open(path, O_RDWR);
     if (!REEVE_EXPECT(both)) return;
