@@ -361,9 +361,10 @@ TEST_CASE("fd: cancellation against completion, at a short quantum: no byte is l
             int sent = 0;
             int received = 0;
             for (int round = 0; round < 500; ++round) {
-                auto reader = reeve::spawn([&] {
+                const bool is_brief = random() % 4 == 0;
+                auto reader = reeve::spawn([&pair, is_brief] {
                     std::array<std::byte, 4> into{};
-                    const auto count = pair.left.recv(into, random() % 4 == 0 ? reeve::Deadline::in(20us) : reeve::Deadline::never());
+                    const auto count = pair.left.recv(into, is_brief ? reeve::Deadline::in(20us) : reeve::Deadline::never());
                     return count ? static_cast<int>(*count) : 0;
                 });
                 for (auto i = random() % 3; i != 0; --i) reeve::this_fiber::yield();
