@@ -72,7 +72,10 @@ TEST_CASE("deadlock: nothing is said while something is left that may wake a fib
     is_none("thread");
     is_none("socket");
     is_none("listener");
-    is_none("signal-channel");
+    if (reeve::test::is_thread_sanitized())
+        WARN("a signal is left out under ThreadSanitizer, which keeps it back from the thread that waits for run() to end");
+    else
+        is_none("signal-channel");
     is_none("handler");
     is_none("main-returns");
 }
