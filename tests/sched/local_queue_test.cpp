@@ -193,6 +193,10 @@ void grow(int height, std::atomic<int>& begun, std::atomic<int>& most) {
 
 // Seen failing with a refill from the front of the new fibers: 8,326 at once.
 TEST_CASE("local queue: a tree of fibers is begun branch by branch", "[local_queue]") {
+    if (reeve::test::is_thread_sanitized()) {
+        WARN("left out under ThreadSanitizer: it knows 8128 threads at most, and counts fibers as such");
+        return;
+    }
     reeve::Config config = reeve::Config::from_env();
     config.workers = 1;
     std::atomic<int> begun{0};
