@@ -15,9 +15,9 @@ constexpr std::size_t k_accesses_max = 20'000;  // of an execution that comes to
 
 // Each stack costs ThreadSanitizer a thread of its own, and there is one thread only: nothing for it to see.
 #ifdef __SANITIZE_THREAD__
-constexpr std::uint64_t k_enough = 2000;
+constexpr std::uint64_t k_enough = 300;
 #elif defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t k_enough = 20'000;  // each takes it a millisecond
+constexpr std::uint64_t k_enough = 3'000;  // each takes it a millisecond
 #else
 constexpr std::uint64_t k_enough = ~std::uint64_t{0};
 #endif

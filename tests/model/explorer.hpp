@@ -18,7 +18,7 @@
 // It explores orders, not weak memory: every access is seen by all at once. What orderings promise is left to
 // ThreadSanitizer and to the section on orderings in the header that is modelled.
 //
-// Under ThreadSanitizer only the first 2000 orders are tried, under AddressSanitizer the first 20,000.
+// Under ThreadSanitizer only the first 300 orders are tried, under AddressSanitizer the first 3,000.
 //
 // Callers: explore(): a test's own OS thread. The body must do the same each time but for what the order changes, and may not
 // throw. Its threads' locals are not destroyed when an execution fails: none of them may own memory. access(), pause(),
