@@ -191,7 +191,12 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
         last.changes_fast = false;
     }
     last.looked_ns = now_ns;
-    const Waiting waiting = who_waits(processor, now_ns);
+    Waiting waiting = who_waits(processor, now_ns);
+    // A fiber that was stopped and is named as the successor is in no queue. It waits all the same: until the take, if need be.
+    if (waiting == Waiting::nobody && last.asked_ns != 0) {
+        const Worker* next = worker->successor.load(std::memory_order_relaxed);
+        if (next && next->current_fiber()) waiting = Waiting::computing;
+    }
     const std::int64_t elapsed = now_ns - last.since_ns;
     const std::int64_t brief = std::max(quantum_ns_ / 4, k_least_slice_ns);
     // Who is stopped stands in one line for all processors: a turn must not be longer on one than on the other, or those who
@@ -206,7 +211,14 @@ void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
         processor.is_overdue.store(true, std::memory_order_release);
     }
     last.next_look_ns = now_ns + pause_ns(last, now_ns);
-    if (!ProcessorWord::is_user(word)) return;
+    if (!ProcessorWord::is_user(word)) {
+        // It may stay in the runtime for long (NoPreempt): who was to follow it is not kept from other processors.
+        if (last.asked_ns != 0 && now_ns - last.asked_ns >= k_patience_ns) {
+            take_back_successor(*worker);
+            last.asked_ns = 0;
+        }
+        return;
+    }
     if (processor.is_given.load(std::memory_order_relaxed)) {
         // It waits for a CPU among others that compute. A spare worker, which has used little of late, gets one sooner.
         if (waiting != Waiting::woken || !last.lasts || elapsed < tick_ns_ || worker->current_fiber() == nullptr) return;

@@ -135,6 +135,7 @@ void Worker::end_signal() {
 void Worker::park_preempted() {
     const std::int64_t parked_ns = monotonic_ns();
     detachment.end(scheduler.ledger);
+    current_fiber()->since_ns = parked_ns;
     current_fiber()->phase.store(Phase::preempted, std::memory_order_relaxed);
     do {
         stand_in_line(scheduler.preempted);

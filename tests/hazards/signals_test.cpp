@@ -111,6 +111,34 @@ REEVE_TEST("signals: a fiber that blocks them all and computes does not keep oth
     stop = true;
 }
 
+TEST_CASE("signals: a stopped fiber that is to follow one that blocks them all gets its turn", "[hazards][signals]") {
+    // Seen failing with Monitor::watch() that takes a fiber which is named as the successor for nobody: it hangs.
+    run_everywhere(
+        [] {
+            std::atomic<bool> has_begun{false};
+            std::atomic<bool> stop{false};
+            auto stopped = reeve::spawn([&] {
+                while (!has_begun.load(std::memory_order_relaxed)) {
+                }
+            });
+            auto deaf = reeve::spawn([&] {
+                sigset_t all;
+                sigset_t before;
+                ::sigfillset(&all);
+                ::pthread_sigmask(SIG_SETMASK, &all, &before);
+                has_begun = true;
+                while (!stop.load(std::memory_order_relaxed)) {
+                }
+                ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+            });
+            stopped.join();  // there is no timer, and nothing else that was woken: only the stopped one waits
+            REEVE_EXPECT(has_begun);
+            stop = true;
+            deaf.join();
+        },
+        [](reeve::Config& config) { config.workers = 1; });
+}
+
 TEST_CASE("signals: a handler from before run() gets what is not the runtime's", "[hazards][signals]") {
     // Seen failing with a handler that drops what is not the runtime's own: the first kill() was never counted.
     if (reeve::test::is_thread_sanitized()) {
