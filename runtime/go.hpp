@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,9 +63,13 @@ MadeFiber prepare_fiber_for(const FiberOptions* options, F&& closure) {
     if constexpr (k_fits_seed<F>) {
         made = prepare_fiber(options, 0, alignof(F), [](void* seed) {
             F& waiting = *static_cast<F*>(seed);
-            F self(std::move(waiting));
+            // Not an object with a scope: when it throws the process ends, and its destructor might wait first.
+            alignas(F) std::byte room[sizeof(F)];
+            ::new (static_cast<void*>(room)) F(std::move(waiting));
+            F& self = *std::launder(reinterpret_cast<F*>(room));
             waiting.~F();
             self();
+            self.~F();
         });
     } else {
         made = prepare_fiber(options, sizeof(F), alignof(F), [](void* seed) {

@@ -128,9 +128,9 @@ REEVE_PLAIN_SWITCH void* jump(Side& from, Side& to, void* data, [[maybe_unused]]
 }
 
 // For the dump, beside a fiber that may start to run.
-__attribute__((no_sanitize("address", "thread"))) Resume resume_point(const Side& side) {
+__attribute__((no_sanitize("address", "thread"))) Resume resume_point(const void* saved) {
     // What jump_fcontext pushes on x86-64 (System V): control words, r12 to r15, rbx, rbp, return address (in reeve_jump).
-    auto words = static_cast<void* const*>(side.saved);
+    auto words = static_cast<void* const*>(saved);
     return {words[6], words[7]};
 }
 

@@ -51,12 +51,13 @@ void retire(Side& side);
 // there; that may be on another thread. `for_good`: this side will never be entered again.
 void* jump(Side& from, Side& to, void* data, bool for_good = false);
 
-// The frame pointer and the return address where a side that is not running will continue; for backtraces.
+// The frame pointer and the return address where a side that is not running, and whose `saved` is this, will continue; for
+// backtraces.
 struct Resume {
     void* frame_pointer;
     void* address;
 };
-[[nodiscard]] Resume resume_point(const Side& side);
+[[nodiscard]] Resume resume_point(const void* saved);
 
 }  // namespace reeve::context
 

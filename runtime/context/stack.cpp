@@ -58,11 +58,7 @@ bool StackPool::add_slab() {
     const std::size_t bytes = k_stacks_per_slab * stack_bytes_;
     void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (memory == MAP_FAILED) {
-        warn("cannot reserve %zu bytes for fiber stacks (errno %d): check `ulimit -v`, vm.max_map_count and "
-             "vm.overcommit_memory", bytes, errno);
-        return false;
-    }
+    if (memory == MAP_FAILED) return false;
     madvise(memory, bytes, MADV_NOHUGEPAGE);  // a huge page would make every stack 2 MiB resident
     slabs_.push_back(static_cast<std::byte*>(memory));
     return true;
@@ -70,10 +66,20 @@ bool StackPool::add_slab() {
 
 bool StackPool::reserve(std::size_t count) {
     SpinGuard guard_lock(lock_);
-    while (room() < reserved_ + count)
-        if (!add_slab()) return false;
+    const std::size_t before = slabs_.size();
+    while (room() < reserved_ + count) {
+        if (add_slab()) continue;
+        // None of these was used; others need the address space.
+        for (; slabs_.size() > before; slabs_.pop_back()) munmap(slabs_.back(), k_stacks_per_slab * stack_bytes_);
+        return false;
+    }
     reserved_ += count;
     return true;
+}
+
+void StackPool::unreserve(std::size_t count) {
+    SpinGuard guard_lock(lock_);
+    reserved_ -= count;
 }
 
 void StackPool::guard(const Stack* stacks, std::size_t count) {
@@ -118,6 +124,8 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
         } else if (const std::size_t carved = carve(into + taken, count - taken)) {
             taken += carved;
         } else {
+            warn("cannot reserve memory for fiber stacks of %zu bytes (errno %d): check `ulimit -v`, vm.max_map_count and "
+                 "vm.overcommit_memory", stack_bytes_, errno);
             break;
         }
     }

@@ -23,14 +23,17 @@ __attribute__((no_sanitize("address", "thread"))) void Backtrace::walk(const Fib
     if (!head) return;
     const auto bottom = reinterpret_cast<std::uintptr_t>(head->stack.bottom);
     const auto top = reinterpret_cast<std::uintptr_t>(head->frames_top);
-    const auto saved = reinterpret_cast<std::uintptr_t>(fiber.side.saved);
+    // Once: it may change while this looks.
+    void* const volatile& changing = fiber.side.saved;
+    const void* const left_at = changing;
+    const auto saved = reinterpret_cast<std::uintptr_t>(left_at);
     if (fiber.phase.load(std::memory_order_acquire) == Phase::preempted) {
         const auto& at = head->interrupted_at;
         if (at[1] >= bottom && at[1] <= top) walk(at[0], at[1], at[2], top);
         return;
     }
     if (saved < bottom || saved + 64 > top) return;
-    const context::Resume resume = context::resume_point(fiber.side);
+    const context::Resume resume = context::resume_point(left_at);
     walk(reinterpret_cast<std::uintptr_t>(resume.address), saved, reinterpret_cast<std::uintptr_t>(resume.frame_pointer),
          top);
 }

@@ -14,6 +14,21 @@ namespace {
 constexpr std::size_t k_least_bytes = 64 * 1024;
 constexpr std::size_t k_huge_page = 2 * 1024 * 1024;
 
+std::byte* map(std::size_t bytes) {
+    const bool is_huge = bytes == k_huge_page;
+    // A huge page is one only where it is aligned; what is mapped too much for that costs no memory.
+    const std::size_t mapped = is_huge ? 2 * bytes : bytes;
+    void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+    auto* first = static_cast<std::byte*>(memory);
+    if (!is_huge) return first;
+    const std::size_t before = -reinterpret_cast<std::uintptr_t>(memory) % bytes;
+    if (before != 0) munmap(first, before);
+    if (before != bytes) munmap(first + before + bytes, bytes - before);
+    madvise(first + before, bytes, MADV_HUGEPAGE);
+    return first + before;
+}
+
 }  // namespace
 
 FiberPool::~FiberPool() {
@@ -21,28 +36,20 @@ FiberPool::~FiberPool() {
 }
 
 bool FiberPool::add_slab() {
-    const std::size_t bytes = slabs_.empty() ? k_least_bytes : std::min(2 * slabs_.back().bytes, k_huge_page);
-    const bool is_huge = bytes == k_huge_page;
-    // A huge page is one only where it is aligned; what is mapped too much for that costs no memory.
-    const std::size_t mapped = is_huge ? 2 * bytes : bytes;
-    const std::size_t count = bytes / sizeof(Fiber);
-    if (!stacks_.reserve(count)) return false;
-    void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        warn("cannot reserve memory for more fibers (errno %d): check `ulimit -v` and vm.overcommit_memory", errno);
-        return false;
+    const std::size_t most = slabs_.empty() ? k_least_bytes : std::min(2 * slabs_.back().bytes, k_huge_page);
+    // Where the address space is short a smaller one may still find room, with its stacks.
+    for (std::size_t bytes = most; bytes >= k_least_bytes; bytes /= 2) {
+        const std::size_t count = bytes / sizeof(Fiber);
+        if (!stacks_.reserve(count)) continue;
+        if (std::byte* first = map(bytes)) {
+            slabs_.push_back({reinterpret_cast<Fiber*>(first), count, bytes});
+            carved_ = 0;
+            return true;
+        }
+        stacks_.unreserve(count);
     }
-    auto* first = static_cast<std::byte*>(memory);
-    if (is_huge) {
-        const std::size_t before = -reinterpret_cast<std::uintptr_t>(memory) % bytes;
-        if (before != 0) munmap(first, before);
-        if (before != bytes) munmap(first + before + bytes, bytes - before);
-        first += before;
-        madvise(first, bytes, MADV_HUGEPAGE);
-    }
-    slabs_.push_back({reinterpret_cast<Fiber*>(first), count, bytes});
-    carved_ = 0;
-    return true;
+    warn("cannot reserve memory for more fibers (errno %d): check `ulimit -v`, vm.max_map_count and vm.overcommit_memory", errno);
+    return false;
 }
 
 std::size_t FiberPool::take(Fiber** into, std::size_t count) {

@@ -64,7 +64,7 @@ void Monitor::main() {
     while (!is_stopping_.load(std::memory_order_acquire)) {
         const std::int64_t now = monotonic_ns();
         ticks.add();
-        attention_.store(Attention::looking, std::memory_order_seq_cst);
+        const bool was_noted = attention_.exchange(Attention::looking, std::memory_order_seq_cst) == Attention::noted;
         if (watch_all(now)) busy_ns = now;
         is_lull = now - busy_ns >= k_quiet_quanta * quantum_ns_;
         if (!scheduler_.preempted.is_empty() || !scheduler_.returning.is_empty()) scheduler_.wake_idle();
@@ -91,9 +91,12 @@ void Monitor::main() {
             const std::int64_t soonest = std::max(after + k_least_pause_ns, may_look_ns);
             const std::int64_t soon = std::max(now + tick_ns_, soonest);
             std::int64_t next = std::max(next_look_ns(now), soonest);
+            // It is patient only where a slice lasts. Where they are short it comes back within a quantum anyway, and sooner when
+            // it is told of something: being woken by each fiber that is woken would cost more than all of them.
             Attention looking = Attention::looking;
-            if (next > soon && next - now > quantum_ns_ && !attention_.compare_exchange_strong(looking, Attention::patient))
-                next = soon;
+            const bool may_rest = next - now > quantum_ns_ ? attention_.compare_exchange_strong(looking, Attention::patient)
+                                                           : !was_noted && attention_.load(std::memory_order_seq_cst) == looking;
+            if (next > soon && !may_rest) next = soon;
             if (parker_.park_until(next) && may_look_ns > after) os::sleep_until(may_look_ns);
             continue;
         }

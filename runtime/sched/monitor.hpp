@@ -57,7 +57,7 @@ public:
         if (is_asleep_.load(std::memory_order_seq_cst)) parker_.wake();
     }
     // A fiber was put where any processor may take it, and none is idle. Who pushes while the monitor looks may not be seen: so
-    // he makes the pause that follows a short one; who pushes while it is patient ends the pause.
+    // he makes the pause that follows a short one; who pushes while it is patient, which is for more than a quantum, ends the pause.
     void note_work() {
         Attention seen = attention_.load(std::memory_order_seq_cst);
         if (seen == Attention::looking) (void)attention_.compare_exchange_strong(seen, Attention::noted);
@@ -88,7 +88,7 @@ private:
         bool changes_fast = false;     // no slice since the last look is likely to last
     };
     enum class Waiting { nobody, computing, woken };
-    enum class Attention : std::uint8_t { looking, noted, patient };  // the last: its next look is more than a tick away
+    enum class Attention : std::uint8_t { looking, noted, patient };  // the last: its next look is more than a quantum away
     enum class Pace { computes, sleeps, unclear };  // of a thread, between two looks at its CPU clock
 
     void main();

@@ -62,8 +62,8 @@ struct alignas(64) Processor {
         const std::uint32_t now = slices.load(std::memory_order_relaxed);
         const bool is_in_one_slice = std::exchange(slices_at_starts, now) == now;
         if (!is_in_one_slice || queue.size() < k_starts / 2 || is_overdue.load(std::memory_order_relaxed)) return;
-        overdue_since_ns.store(monotonic_ns(), std::memory_order_relaxed);
-        is_overdue.store(true, std::memory_order_relaxed);
+        overdue_since_ns.store(now_ns, std::memory_order_relaxed);
+        is_overdue.store(true, std::memory_order_release);
     }
 
     LocalQueue queue;

@@ -261,7 +261,8 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes) {
         // The processor's clock may be older than the shortage.
         fiber.since_ns = is_short_of_threads() ? monotonic_ns() : processor->now_ns;
         processor->counters.fibers_started.add();
-        if (config.preemption) processor->count_start();
+        const Fiber* maker = worker->current_fiber();
+        if (config.preemption && maker && maker->pins == 0) processor->count_start();
     } else {
         fiber.id = outside_id_.fetch_add(1, std::memory_order_relaxed);
         fiber.since_ns = monotonic_ns();

@@ -22,28 +22,30 @@ struct Waiting {
     const Fiber* fiber;
     std::uint64_t id;
     FiberState::Epoch wait;
-    Blocker blocker;
-    const void* group;
-    std::int64_t since_ns;
-    std::int64_t until_ns;
-    std::uintptr_t bottom;  // of its stack
-    std::uintptr_t top;
+    Blocker blocker = {};
+    const void* group = nullptr;
+    std::int64_t since_ns = 0;
+    std::int64_t until_ns = 0;
+    std::uintptr_t bottom = 0;  // of its stack
+    std::uintptr_t top = 0;
     std::vector<std::size_t> waits_for = {};  // others of these
 };
 using Circle = std::vector<const Waiting*>;  // each waits for the next, the last for the first
 
 // It may go on meanwhile: each word is whole, and the second look tells.
 __attribute__((noinline, no_sanitize("thread"))) Waiting look_at(const Fiber& fiber, FiberState::Epoch wait) {
-    const StackHead& head = fiber.its_head();
+    // Its record may be another's by now, which has no stack yet.
+    const StackHead* head = fiber.head.load(std::memory_order_acquire);
+    if (!head) return {.fiber = &fiber, .id = 0, .wait = wait};
     return {.fiber = &fiber,
             .id = fiber.id,
             .wait = wait,
             .blocker = fiber.blocker.load(std::memory_order_relaxed),
-            .group = head.group.load(std::memory_order_relaxed),
+            .group = head->group.load(std::memory_order_relaxed),
             .since_ns = fiber.since_ns,
-            .until_ns = head.blocked_until_ns.load(std::memory_order_relaxed),
-            .bottom = reinterpret_cast<std::uintptr_t>(head.stack.bottom),
-            .top = reinterpret_cast<std::uintptr_t>(head.stack.top)};
+            .until_ns = head->blocked_until_ns.load(std::memory_order_relaxed),
+            .bottom = reinterpret_cast<std::uintptr_t>(head->stack.bottom),
+            .top = reinterpret_cast<std::uintptr_t>(head->stack.top)};
 }
 
 __attribute__((noinline, no_sanitize("thread"))) bool still_waits(const Waiting& waiting) {

@@ -98,7 +98,7 @@ TEST_CASE("context: the resume point of a side that was left lies on its stack",
         std::abort();
     });
     coroutine.enter(&coroutine);
-    const auto point = reeve::context::resume_point(coroutine.inside);
+    const auto point = reeve::context::resume_point(coroutine.inside.saved);
     CHECK(point.frame_pointer >= coroutine.stack.bottom);
     CHECK(point.frame_pointer < coroutine.stack.top);
     CHECK(point.address != nullptr);
