@@ -5,6 +5,7 @@
 
 using reeve::Allowance;
 
+// Seen failing with a debt that is paid back at once.
 TEST_CASE("allowance: what is saved may be spent at once, the rest waits for its share", "[allowance]") {
     Allowance allowance(100, 1'000);
     CHECK(allowance.spend(100, 4, 1'000) == 1'000);
@@ -12,11 +13,13 @@ TEST_CASE("allowance: what is saved may be spent at once, the rest waits for its
     CHECK(allowance.spend(0, 4, 1'040) == 1'040);
 }
 
+// Seen failing without the bound on savings.
 TEST_CASE("allowance: a long rest saves no more than the most", "[allowance]") {
     Allowance allowance(100, 0);
     CHECK(allowance.spend(101, 2, 1'000'000) == 1'000'002);
 }
 
+// Seen failing with the same time paid for twice.
 TEST_CASE("allowance: who keeps to its times takes its share and no more", "[allowance]") {
     for (const std::int64_t parts : {2, 3, 8}) {
         Allowance allowance(1'000, 0);

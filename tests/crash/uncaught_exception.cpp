@@ -10,7 +10,7 @@ int main(int argc, char**) {
         } else {
             auto never = reeve::spawn([] {
                 const reeve::Shield shield;
-                (void)reeve::sleep_for(std::chrono::seconds(20));
+                (void)reeve::sleep_for(std::chrono::hours(1));
             });
             reeve::go({.name = "thrower"}, [never = std::move(never)] { throw std::runtime_error("nobody catches this"); });
         }

@@ -39,7 +39,7 @@ TEST_CASE("crash: an uncaught exception names its fiber and its text", "[crash]"
     dies_saying("uncaught_exception", {"fatal", "fiber ", "'thrower'", "nobody catches this"});
 }
 
-// Seen failing with a closure that is destroyed before: its end says so 20 s later.
+// Seen failing with a closure that is an ordinary local: it waits first, and nothing is said.
 TEST_CASE("crash: an uncaught exception is told of before anything is destroyed that might wait", "[crash]") {
     dies_saying("uncaught_exception", {"fatal", "fiber ", "'thrower'", "nobody catches this"}, {"owner"});
 }
