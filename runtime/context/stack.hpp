@@ -38,7 +38,7 @@ public:
     // Address space for `count` stacks more: as many as were reserved in all can be in use without take() failing. False: there is
     // none.
     bool reserve(std::size_t count);
-    void unreserve(std::size_t count);
+    void unreserve(std::size_t count);  // some of these are not needed after all; they stay mapped
     // Up to `count` stacks into `into`; fewer only when the address space is exhausted.
     std::size_t take(Stack* into, std::size_t count);
     void give(const Stack* stacks, std::size_t count);

@@ -51,7 +51,7 @@ struct Seed {
     alignas(8) std::byte closure[k_seed_bytes];
 };
 
-// At the top of a fiber's stack, which it is made with.
+// At the top of a fiber's stack, made when the fiber gets it.
 struct StackHead {
     static constexpr std::size_t k_name_bytes = 32;
 

@@ -53,7 +53,7 @@ struct alignas(64) Processor {
     }
 
     // A fiber that starts very many others gives way to them at the end of a call, before more are waiting than the caches hold: the
-    // records of a hundred are begun while they are still there, those of a hundred thousand are not.
+    // records of some hundred are begun while they are still there, those of a hundred thousand are not. Looked at every k_starts.
     static constexpr std::uint32_t k_starts = 128;
     std::uint32_t starts = 0;
     std::uint32_t slices_at_starts = 0;
@@ -80,7 +80,7 @@ struct alignas(64) Processor {
     static constexpr std::int64_t k_wake_worth_ns = 20'000;
     [[nodiscard]] bool has_work_to_share() const { return queue.size() * mean_slice_ns >= k_wake_worth_ns; }
 
-    // Until when its worker sleeps. Where timers come due faster than it can fall asleep and wake up, some 20 us, the next of a
+    // Until when its worker sleeps. Where timers come due faster than it can fall asleep and wake up, some 30 us, the next of a
     // crowd are waited for together.
     static constexpr std::int64_t k_crowd_wait_ns = 100'000;
     bool has_timer_crowd = false;

@@ -37,6 +37,25 @@ void nap() {
     nanosleep(&pause, nullptr);
 }
 
+// From a processor's cache, which is filled from the pool when it is empty. Nothing when that is empty, too.
+template <class Thing, class Pool>
+Thing take_out(Thing* cached, unsigned& count, unsigned room, Pool& pool) {
+    if (count == 0) count = static_cast<unsigned>(pool.take(cached, room / 2));
+    return count == 0 ? Thing{} : cached[--count];
+}
+
+// Into a processor's cache, the hottest last; when it is full, the colder half goes to the pool.
+template <class Thing, class Pool>
+void put_away(Thing thing, Thing* cached, unsigned& count, unsigned room, Pool& pool) {
+    if (count == room) {
+        const unsigned half = room / 2;
+        pool.give(cached, half);
+        std::copy(cached + half, cached + room, cached);
+        count = room - half;
+    }
+    cached[count++] = thing;
+}
+
 // The first thing on a new fiber's stack, and the last.
 void fiber_main(void* arrived) {
     auto* worker = static_cast<Worker*>(arrived);
@@ -187,25 +206,17 @@ context::Stack Scheduler::take_stack(Processor* processor) {
         stacks.take(&stack, 1);
         return stack;
     }
-    if (processor->stack_count == 0)
-        processor->stack_count = static_cast<unsigned>(stacks.take(processor->stacks, Processor::k_cached_stacks / 2));
-    if (processor->stack_count == 0) return stack;
-    stack = processor->stacks[--processor->stack_count];
+    stack = take_out(processor->stacks, processor->stack_count, Processor::k_cached_stacks, stacks);
     constexpr unsigned k_ahead = 4;
     if (processor->stack_count >= k_ahead) fetch_top(processor->stacks[processor->stack_count - k_ahead]);
     return stack;
 }
 
 Fiber* Scheduler::take_record(Processor* processor) {
+    if (processor) return take_out(processor->records, processor->record_count, Processor::k_cached_records, fibers);
     Fiber* record = nullptr;
-    if (!processor) {
-        fibers.take(&record, 1);
-        return record;
-    }
-    if (processor->record_count == 0)
-        processor->record_count = static_cast<unsigned>(fibers.take(processor->records, Processor::k_cached_records / 2));
-    if (processor->record_count == 0) return nullptr;
-    return processor->records[--processor->record_count];
+    fibers.take(&record, 1);
+    return record;
 }
 
 Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes) {
@@ -248,7 +259,8 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes) {
         head.name[length] = '\0';
         fiber.bequeaths = true;
     }
-    if (const Fiber* maker = worker ? worker->current_fiber() : nullptr; maker && maker->bequeaths) [[unlikely]] {
+    const Fiber* maker = worker ? worker->current_fiber() : nullptr;
+    if (maker && maker->bequeaths) [[unlikely]] {
         with_stack(fiber, processor);
         inherit(fiber, *maker);
     }
@@ -261,7 +273,6 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes) {
         // The processor's clock may be older than the shortage.
         fiber.since_ns = is_short_of_threads() ? monotonic_ns() : processor->now_ns;
         processor->counters.fibers_started.add();
-        const Fiber* maker = worker->current_fiber();
         if (config.preemption && maker && maker->pins == 0) processor->count_start();
     } else {
         fiber.id = outside_id_.fetch_add(1, std::memory_order_relaxed);
@@ -329,22 +340,6 @@ void Scheduler::start(Fiber& fiber) {
         notify_work();
     }
 }
-
-namespace {
-
-// Into a processor's cache, the hottest last; when it is full, the colder half goes to the pool.
-template <class Thing, class Pool>
-void put_away(Thing thing, Thing* cached, unsigned& count, unsigned room, Pool& pool) {
-    if (count == room) {
-        const unsigned half = room / 2;
-        pool.give(cached, half);
-        std::copy(cached + half, cached + room, cached);
-        count = room - half;
-    }
-    cached[count++] = thing;
-}
-
-}  // namespace
 
 void Scheduler::recycle(Processor& processor, Fiber& fiber) {
     context::retire(fiber.side);
