@@ -75,8 +75,9 @@ bool is_called_later([[maybe_unused]] const Worker& worker) {
 #ifdef REEVE_THREAD_SANITIZED
     const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
     const Fiber* fiber = worker.current_fiber();
-    return fiber && here >= reinterpret_cast<std::uintptr_t>(fiber->stack.bottom) &&
-           here < reinterpret_cast<std::uintptr_t>(fiber->stack.top);
+    if (!fiber) return false;
+    const context::Stack& stack = fiber->its_head().stack;
+    return here >= reinterpret_cast<std::uintptr_t>(stack.bottom) && here < reinterpret_cast<std::uintptr_t>(stack.top);
 #else
     return false;
 #endif
