@@ -7,6 +7,7 @@ namespace reeve::sched {
 __attribute__((no_sanitize("address", "thread"))) void Backtrace::walk(std::uintptr_t address, std::uintptr_t stack_pointer,
                                                                std::uintptr_t frame, std::uintptr_t top) {
     count = 0;
+    if (address == 0) return;  // of a fiber that has gone on meanwhile
     addresses[count++] = reinterpret_cast<void*>(address);
     while (count < addresses.size() && frame >= stack_pointer && frame + 16 <= top && frame % 8 == 0) {
         const auto* words = reinterpret_cast<const std::uintptr_t*>(frame);
