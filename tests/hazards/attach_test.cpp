@@ -6,10 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -68,24 +68,25 @@ void ends_right(Child& child) {
     CHECK(end.out.find("ended right") != std::string::npos);
 }
 
-// Of every thread: how often it was switched to or from, and the CPU time it used.
-std::map<std::string, std::string> activity_of(pid_t process) {
-    std::map<std::string, std::string> activity;
+// Of every thread, in the order of their ids, a line: how often it was switched to or from, and the CPU time it used.
+std::vector<std::string> activity_of(pid_t process) {
+    std::vector<std::string> activity;
     const std::string folder = "/proc/" + std::to_string(process) + "/task";
     DIR* threads = ::opendir(folder.c_str());
     if (!threads) return activity;
     while (const dirent* entry = ::readdir(threads)) {
         if (entry->d_name[0] == '.') continue;
-        std::string& of_thread = activity[entry->d_name];
+        std::string& of_thread = activity.emplace_back(entry->d_name);
         std::ifstream status(folder + "/" + entry->d_name + "/status");
         for (std::string line; std::getline(status, line);)
-            if (line.find("ctxt_switches") != std::string::npos || line.starts_with("Name")) of_thread += line + "; ";
+            if (line.find("ctxt_switches") != std::string::npos || line.starts_with("Name")) of_thread += "; " + line;
         std::ifstream times(folder + "/" + entry->d_name + "/schedstat");
         std::string run_ns;
         times >> run_ns;
-        of_thread += "ran for " + run_ns + " ns";
+        of_thread += "; ran for " + run_ns + " ns";
     }
     ::closedir(threads);
+    std::sort(activity.begin(), activity.end());
     return activity;
 }
 
