@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -25,10 +26,10 @@ void with_one_worker(const std::function<void()>& body) {
     reeve::test::run_everywhere(body, [](reeve::Config& config) { config.workers = 1; });
 }
 
-// Counts its objects and whether each move was told of.
+// Counts its objects and whether each move was told of. What was moved from is destroyed by the maker while the fiber may run.
 template <std::size_t bytes, bool may_throw = false>
 struct Cargo {
-    explicit Cargo(int& alive_) : alive(&alive_) { ++*alive; }
+    explicit Cargo(std::atomic<int>& alive_) : alive(&alive_) { ++*alive; }
     Cargo(Cargo&& other) noexcept(!may_throw) : alive(other.alive), filling(other.filling), self(this) {
         REEVE_EXPECT(other.self == &other);
         ++*alive;
@@ -37,20 +38,20 @@ struct Cargo {
         REEVE_EXPECT(self == this);
         --*alive;
     }
-    int* alive;
+    std::atomic<int>* alive;
     std::array<char, bytes> filling{};
     Cargo* self = this;
 };
 
 template <class Load>
 void carry() {
-    int alive = 0;
+    std::atomic<int> alive{0};
     int arrived = 0;
     {
         Load load(alive);
         load.filling.back() = 'x';
         reeve::spawn([load = std::move(load), &arrived, &alive] {
-            arrived = load.filling.back() == 'x' ? alive : -1;
+            arrived = load.filling.back() == 'x' ? alive.load() : -1;
             reeve::this_fiber::yield();
             REEVE_EXPECT(load.self == &load);
         }).join();
