@@ -139,7 +139,7 @@ TEST_CASE("fibers: one that has not begun has no stack, unless it has a name", "
 // Seen failing without Processor::count_start(): none has begun.
 TEST_CASE("fibers: who starts very many gives way to them now and then", "[fiber_pool]") {
     with_one_worker([] {
-        int begun = 0;
+        std::atomic<int> begun{0};  // one that cannot be stopped runs on beside the next
         reeve::WaitGroup left;
         constexpr int k_count = 1'000;
         left.add(k_count);
