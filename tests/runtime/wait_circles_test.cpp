@@ -158,7 +158,7 @@ TEST_CASE("circles: what is waited for may go away", "[stress]") {
 // a look that takes it for granted that who waits has a stack: SIGSEGV.
 REEVE_TEST("circles: a record may be another's by now, which has no stack yet", "[circles]") {
     using reeve::sched::FiberState;
-    bool has_run = false;
+    std::atomic<bool> has_run{false};
     {
         const reeve::sched::Entry entry;
         reeve::sched::Fiber& fiber = *reeve::sched::prepare_fiber_for(nullptr, [&has_run] { has_run = true; }).fiber;
