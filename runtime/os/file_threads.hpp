@@ -4,7 +4,8 @@
 // threads, and stays. A request that waits for somebody else (a FIFO's other end) is ended by a signal when it is cancelled;
 // one that the disk works on runs to its end.
 //
-// Callers are named per method. A request's Pending is valid until Epoll::finish() was called for it.
+// Callers are named per method. A request's Pending is valid until Epoll::finish() was called for it, its Epoll until the threads
+// have ended.
 //
 // I1  Pending::thread names the thread from when it has the request to just before finish(): guarded by `lock_`, as all lists are.
 #pragma once
@@ -36,7 +37,7 @@ class FileThreads {
 public:
     // `signal`: its handler calls give_up_interrupted_call() on threads that are none of the runtime's workers.
     FileThreads(int signal, unsigned most_threads);
-    ~FileThreads();  // nothing may be in flight
+    ~FileThreads();  // nothing may be in flight; before the engines, which a thread may still be about to wake
     FileThreads(const FileThreads&) = delete;
     FileThreads& operator=(const FileThreads&) = delete;
 

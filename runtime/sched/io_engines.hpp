@@ -31,8 +31,9 @@ public:
 private:
     [[nodiscard]] int make_rings(const Config& config, unsigned count);  // 0 or the errno
 
-    std::unique_ptr<os::FileThreads> file_threads_;  // outlives the engines that use it
     std::vector<std::unique_ptr<os::IoEngine>> engines_;
+    // Ends before the engines do: a thread whose request is done, and told of, may still be about to wake the engine.
+    std::unique_ptr<os::FileThreads> file_threads_;
     int refusal_ = 0;
 };
 

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,7 +39,8 @@ constexpr int k_signal = SIGUSR2;
 
 // An engine, and memory for what it is asked.
 struct Engine {
-    explicit Engine(unsigned most_threads = 4) : threads(k_signal, most_threads), epoll(threads) {
+    explicit Engine(unsigned most_threads = 4)
+        : own_threads(std::make_unique<FileThreads>(k_signal, most_threads)), threads(*own_threads), epoll(threads) {
         struct sigaction action {};
         action.sa_sigaction = [](int, siginfo_t*, void* context) {
             reeve::os::give_up_interrupted_call(*static_cast<ucontext_t*>(context));
@@ -46,7 +48,10 @@ struct Engine {
         action.sa_flags = SA_SIGINFO | SA_RESTART;
         ::sigaction(k_signal, &action, &before);
     }
-    ~Engine() { ::sigaction(k_signal, &before, nullptr); }
+    ~Engine() {
+        own_threads.reset();  // before the engine: one may still be about to wake it
+        ::sigaction(k_signal, &before, nullptr);
+    }
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
@@ -80,7 +85,8 @@ struct Engine {
         return all;
     }
 
-    FileThreads threads;
+    std::unique_ptr<FileThreads> own_threads;
+    FileThreads& threads;
     Epoll epoll;
     std::deque<Request> requests;
     std::deque<Pending> pending;
