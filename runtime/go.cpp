@@ -58,6 +58,9 @@ MadeFiber prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, 
     return {fiber, closure};
 }
 
+EmptyingSeed::EmptyingSeed() : fiber_(*current_fiber()) { fiber_.room_is_taken = true; }
+EmptyingSeed::~EmptyingSeed() { fiber_.room_is_taken = false; }
+
 void start_fiber(Fiber& fiber) { Scheduler::active()->start(fiber); }
 
 }  // namespace sched

@@ -49,6 +49,18 @@ MadeFiber prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, 
                         void (*run)(void* seed));
 void start_fiber(Fiber& fiber);
 
+// While the calling fiber takes its closure out of its seed: a constructor that waits must not put its wait into the same room.
+class [[nodiscard]] EmptyingSeed {
+public:
+    EmptyingSeed();
+    ~EmptyingSeed();
+    EmptyingSeed(const EmptyingSeed&) = delete;
+    EmptyingSeed& operator=(const EmptyingSeed&) = delete;
+
+private:
+    Fiber& fiber_;
+};
+
 // A small closure waits in the fiber's record, so that the fiber needs no stack before it begins, and is moved from there onto the
 // stack; others, and those that say `k_stays` because something points to them, lie on the stack from the first.
 template <class F>
@@ -65,9 +77,14 @@ MadeFiber prepare_fiber_for(const FiberOptions* options, F&& closure) {
             F& waiting = *static_cast<F*>(seed);
             // Not an object with a scope: when it throws the process ends, and its destructor might wait first.
             alignas(F) std::byte room[sizeof(F)];
-            ::new (static_cast<void*>(room)) F(std::move(waiting));
+            if constexpr (std::is_trivially_copyable_v<F>) {
+                ::new (static_cast<void*>(room)) F(std::move(waiting));
+            } else {
+                const EmptyingSeed emptying;
+                ::new (static_cast<void*>(room)) F(std::move(waiting));
+                waiting.~F();
+            }
             F& self = *std::launder(reinterpret_cast<F*>(room));
-            waiting.~F();
             self();
             self.~F();
         });

@@ -14,6 +14,10 @@ constexpr std::int64_t k_busy_ns = 20'000;  // CPU time between two looks that t
 constexpr std::int64_t k_longest_pause_ns = 10'000'000;
 constexpr std::int64_t k_longest_wait_ns = 1'000'000;  // between two looks at one that waits for a CPU
 constexpr std::size_t k_looks = 8;  // at a time: some 25 us of the monitor's
+constexpr int k_parts = 2;          // one part of so many of a CPU
+constexpr int k_parts_of_few = 8;   // of so many where CPUs are short
+constexpr std::int64_t k_saved_ns = 1'000'000;
+constexpr std::int64_t k_owed_ns = 250'000;
 
 }  // namespace
 
@@ -43,7 +47,12 @@ bool Detached::has_attached(One& one, std::int64_t now_ns) const {
     return false;
 }
 
-bool Detached::watch(std::int64_t now_ns) {
+Detached::Detached(Scheduler& scheduler, std::int64_t tick_ns, Counter& signals)
+    : scheduler_(scheduler), tick_ns_(tick_ns), signals_(signals), share_(k_saved_ns, k_owed_ns, monotonic_ns()) {}
+
+void Detached::watch(std::int64_t now_ns) {
+    if (now_ns < may_watch_ns_) return;
+    const std::int64_t began_ns = monotonic_ns();
     for (Worker* worker = noted_.exchange(nullptr, std::memory_order_acquire); worker; worker = worker->next_detached)
         all_.push_back(seen(*worker, now_ns));
     std::erase_if(all_, [&](One& one) { return has_attached(one, now_ns); });
@@ -55,10 +64,13 @@ bool Detached::watch(std::int64_t now_ns) {
         look_at(one, now_ns);
     }
     computing_ = static_cast<int>(std::count_if(all_.begin(), all_.end(), [](const One& one) { return one.computes; }));
-    return computing_ != 0;
+    const std::int64_t ended_ns = monotonic_ns();
+    may_watch_ns_ = share_.spend(ended_ns - began_ns, std::min(k_parts + too_many(), k_parts_of_few), ended_ns);
 }
 
 int Detached::too_many() const { return std::max(computing_ - scheduler_.idle.count(), 0); }
+
+bool Detached::fill_idle() const { return computing_ != 0 && computing_ >= scheduler_.idle.count(); }
 
 void Detached::look_at(One& one, std::int64_t now_ns) {
     Worker& worker = *one.worker;

@@ -4,6 +4,8 @@
 // early. One that computes is asked to stop by signal (preempt.hpp), again and again with growing pauses while it is found
 // where it must not be stopped; as many as there are idle processors disturb nobody and go on.
 //
+// The watching takes less and less of a CPU the more of them compute: CPUs are short then.
+//
 // A look reads the thread's CPU clock; the kernel is asked whether it sleeps, which costs ten times as much, only when the clock
 // has moved.
 //
@@ -18,6 +20,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "runtime/base/allowance.hpp"
 #include "runtime/sched/counters.hpp"
 
 namespace reeve::sched {
@@ -28,15 +31,17 @@ class Worker;
 class Detached {
 public:
     // `signals` counts those that are sent.
-    Detached(Scheduler& scheduler, std::int64_t tick_ns, Counter& signals)
-        : scheduler_(scheduler), tick_ns_(tick_ns), signals_(signals) {}
+    Detached(Scheduler& scheduler, std::int64_t tick_ns, Counter& signals);
 
     // A worker runs user code without a processor from now on.
     void note(Worker& worker);
 
-    [[nodiscard]] bool watch(std::int64_t now_ns);  // true: one of them computes
+    void watch(std::int64_t now_ns);  // if there is time for it
+    [[nodiscard]] bool any_computes() const { return computing_ != 0; }
     // How many of them take CPUs from those that have a processor: more compute than processors are idle.
     [[nodiscard]] int too_many() const;
+    // They use the CPUs of all idle processors.
+    [[nodiscard]] bool fill_idle() const;
     [[nodiscard]] bool is_empty() const { return all_.empty(); }
 
 private:
@@ -61,6 +66,8 @@ private:
     Counter& signals_;
     std::atomic<Worker*> noted_{nullptr};
     std::vector<One> all_;
+    Allowance share_;                // of one CPU
+    std::int64_t may_watch_ns_ = 0;
     std::size_t next_ = 0;  // where the next looks begin
     int computing_ = 0;     // of them, when last looked at
 };

@@ -36,7 +36,7 @@ struct Parkable {
     std::atomic<Belongings*> belongings{nullptr};  // most have none; its own, but the dump reads the labels (belongings.hpp)
     std::atomic<std::uint32_t> timer_place{~std::uint32_t{0}};  // where its wait stands in a TimerHeap, which writes it
     bool is_fiber = false;
-    bool room_is_taken = false;  // by a Wait; a fiber's (wait_queue.hpp)
+    bool room_is_taken = false;  // by a Wait (wait_queue.hpp), or the seed is just being emptied; a fiber's
 };
 
 struct ThreadParkable : Parkable {

@@ -18,9 +18,10 @@ constexpr std::int64_t k_least_turn_ns = 500'000;      // the same while others 
 constexpr std::int64_t k_least_slice_ns = 100'000;     // shorter ones would be spent on turns
 constexpr int k_quiet_quanta = 10;                     // then it sleeps: waking it costs more than a few looks
 constexpr std::int64_t k_trim_period_ns = 1'000'000'000;
-constexpr int k_least_parts = 2;                       // it uses one part of so many of one CPU,
-constexpr int k_most_parts = 8;                        // of so many where many compute without a processor,
-constexpr std::int64_t k_saved_ns = 1'000'000;         // and so much beyond
+constexpr int k_parts = 2;                             // it uses one part of so many of one CPU,
+constexpr int k_parts_of_few = 6;                      // of so many where more threads compute than there are CPUs for,
+constexpr std::int64_t k_saved_ns = 1'000'000;         // and so much beyond,
+constexpr std::int64_t k_owed_ns = 250'000;            // and makes up for no more than that: its dearest looks
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_refresh_pause_ns = 100'000'000;  // some 50 us each
 constexpr std::int64_t k_least_pause_ns = 50'000;
@@ -60,14 +61,14 @@ void Monitor::main() {
     std::int64_t busy_ns = monotonic_ns();  // when something ran last
     bool is_lull = false;
     std::int64_t cpu_ns = os::cpu_time_ns(pthread_self());
-    Allowance allowance(k_saved_ns, busy_ns);
+    Allowance allowance(k_saved_ns, k_owed_ns, busy_ns);
     while (!is_stopping_.load(std::memory_order_acquire)) {
         const std::int64_t now = monotonic_ns();
         ticks.add();
         const bool was_noted = attention_.exchange(Attention::looking, std::memory_order_seq_cst) == Attention::noted;
         if (watch_all(now)) busy_ns = now;
         is_lull = now - busy_ns >= k_quiet_quanta * quantum_ns_;
-        if (!scheduler_.preempted.is_empty() || !scheduler_.returning.is_empty()) scheduler_.wake_idle();
+        if (scheduler_.has_preempted() || !scheduler_.returning.is_empty()) scheduler_.wake_idle();
         if (code_map::is_stale() && now >= next_refresh_ns_) {
             housekeeper.ask_for(Housekeeper::code_map);
             next_refresh_ns_ = now + k_refresh_pause_ns;
@@ -86,7 +87,7 @@ void Monitor::main() {
             // By its CPU clock: waking up, much of its work, is no part of `after - now`.
             const std::int64_t after = monotonic_ns();
             const std::int64_t cpu = os::cpu_time_ns(pthread_self());
-            const std::int64_t parts = std::min(k_least_parts + detached_.too_many(), k_most_parts);
+            const int parts = std::min(k_parts + detached_.too_many(), k_parts_of_few);
             const std::int64_t may_look_ns = allowance.spend(cpu - std::exchange(cpu_ns, cpu), parts, after);
             const std::int64_t soonest = std::max(after + k_least_pause_ns, may_look_ns);
             const std::int64_t soon = std::max(now + tick_ns_, soonest);
@@ -137,7 +138,7 @@ std::int64_t Monitor::next_look_ns(std::int64_t now_ns) const {
         next = std::min(next, std::max(scheduler_.processors[i]->timers.earliest_ns(), now_ns + k_least_pause_ns));
     }
     // A slice that has just begun will be one of those that last where fibers compute.
-    if (any_may_complete && !scheduler_.preempted.is_empty()) next = std::min(next, now_ns + tick_ns_);
+    if (any_may_complete && scheduler_.has_preempted()) next = std::min(next, now_ns + tick_ns_);
     return std::min(next, next_trace_ns_);
 }
 
@@ -162,7 +163,23 @@ bool Monitor::watch_all(std::int64_t now_ns) {
         else
             last.next_look_ns = now_ns + quantum_ns_;
     }
-    return detached_.watch(now_ns) || is_busy;
+    detached_.watch(now_ns);
+    is_busy = detached_.any_computes() || is_busy;
+    mind_turnstile(now_ns);
+    return is_busy;
+}
+
+void Monitor::mind_turnstile(std::int64_t now_ns) {
+    Turnstile& turnstile = scheduler_.turnstile;
+    if (!detached_.fill_idle()) {
+        turnstile.open();
+    } else if (turnstile.is_open()) {
+        turnstile.shut();
+        let_in_ns_ = now_ns;
+    } else if (now_ns - let_in_ns_ >= (1 + detached_.too_many()) * k_turn_quanta * quantum_ns_) {
+        turnstile.let_one();
+        let_in_ns_ = now_ns;
+    }
 }
 
 Monitor::Waiting Monitor::who_waits(const Processor& processor, std::int64_t now_ns) const {
@@ -172,7 +189,7 @@ Monitor::Waiting Monitor::who_waits(const Processor& processor, std::int64_t now
         processor.timers.earliest_ns() <= now_ns || processor.io.has_completions() || processor.io.has_unsubmitted() ||
         processor.has_cancels.load(std::memory_order_relaxed))
         return Waiting::woken;
-    return scheduler_.preempted.is_empty() ? Waiting::nobody : Waiting::computing;
+    return scheduler_.has_preempted() ? Waiting::computing : Waiting::nobody;
 }
 
 void Monitor::watch(Processor& processor, Watch& last, std::int64_t now_ns) {
@@ -294,7 +311,8 @@ Worker* Monitor::find_successor(Waiting waiting) {
     if (waiting == Waiting::woken) spare = scheduler_.take_spare();
     if (waiting == Waiting::nobody) spare = scheduler_.take_spare(Scheduler::Spare::unreserved);
     if (spare) return spare;
-    if (Fiber* held = scheduler_.preempted.pop()) return held->held_by.load(std::memory_order_relaxed);
+    Fiber* held = waiting == Waiting::computing ? scheduler_.pop_preempted() : scheduler_.preempted.pop();
+    if (held) return held->held_by.load(std::memory_order_relaxed);
     if (waiting != Waiting::nobody) no_spare.add();
     return nullptr;
 }

@@ -19,8 +19,8 @@
 // that block come in crowds: for a while after one was seen it looks as often as it may.
 //
 // What it takes. On a busy machine it is the first to run, and what it uses nobody else gets: half of a CPU at most, and the more
-// threads compute without a processor the less, down to an eighth. Those are many when CPUs are short, and looking at them is
-// what costs most: without the bound it took four fifths of what its process got, and so those that it watched never ended.
+// threads compute than there are CPUs for the less, down to a sixth; looking at those is what costs most and gets an eighth
+// (detached.hpp). Without these bounds it took four fifths of what its process got, and so those that it watched never ended.
 //
 // A holder is marked overdue a tick before its slice ends: one that calls the runtime gives up there, without any signal.
 //
@@ -94,6 +94,7 @@ private:
     void main();
     [[nodiscard]] bool watch_all(std::int64_t now_ns);  // false: nothing runs
     void watch(Processor& processor, Watch& last, std::int64_t now_ns);
+    void mind_turnstile(std::int64_t now_ns);
     void forget(Watch& last);
     [[nodiscard]] std::int64_t pause_ns(const Watch& last, std::int64_t now_ns) const;  // until the next look, if nothing else
     static Pace pace_of(Watch& last, Worker& worker, std::int64_t now_ns);
@@ -120,6 +121,7 @@ private:
     Detached detached_;
     std::int64_t brief_ns_ = 0;    // when a slice was seen last that was too long for those who waited
     std::int64_t blocked_ns_ = 0;  // when a call that blocks was seen last
+    std::int64_t let_in_ns_ = 0;   // when the turnstile was shut, or let one in, last
     std::int64_t next_trace_ns_ = 0;
     std::int64_t next_trim_ns_ = 0;
     std::int64_t next_refresh_ns_ = 0;  // of the code map

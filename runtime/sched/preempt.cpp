@@ -33,6 +33,10 @@
 namespace reeve::sched {
 namespace {
 
+// Who gives way each time it is asked gets no CPU for tens of milliseconds, and may hold a lock of the C library's.
+constexpr unsigned k_times_to_give_way = 3;
+constexpr std::int64_t k_lost_ns = 20'000'000;  // a signal that is not answered by then is sent again
+
 struct sigaction s_previous_preempt;
 struct sigaction s_previous_segv;
 
@@ -60,13 +64,16 @@ void park(Worker& worker, const ucontext_t& context) {
     worker.park_preempted();
 }
 
+// It computes without a processor: whoever has one goes first. To the kernel a thread that yields has used its slice: otherwise
+// many that sleep at times, at a lock of the C library say, are preferred to one that has just answered a request.
+void give_way() { syscall(SYS_sched_yield); }
+
 void refuse(Worker& worker, Refusal refusal, std::uintptr_t code) {
     worker.scheduler.ledger.refused(refusal, code);
     worker.detachment.go_on(monotonic_ns());
     worker.has_refused.store(true, std::memory_order_relaxed);
     worker.scheduler.monitor->note_detached(worker);
-    // Whoever was just given the processor waits for this CPU.
-    syscall(SYS_sched_yield);
+    give_way();
 }
 
 // ThreadSanitizer calls the handler of a thread that computes when it likes, not on the alternate stack but from one of its own
@@ -92,7 +99,10 @@ bool stop(Worker& worker, ucontext_t& context) {
     const auto code = static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RIP]);
     const std::optional<Refusal> refusal = why_not_stop(*worker.current_fiber(), context);
     const bool was_asleep = mend_interrupted_call(worker, context);
-    if (refusal && !was_asleep && worker.ask_again()) return false;
+    if (refusal && !was_asleep && worker.ask_again()) {
+        if (worker.is_detached() && worker.times_asked() <= k_times_to_give_way) give_way();
+        return false;
+    }
     worker.hand_over(code, refusal ? Wake::at_home : Wake::in_my_place);
     if (!worker.is_detached()) return true;
     if (refusal)
@@ -168,7 +178,12 @@ void install_preemption(const Config& config) {
 }
 
 void signal_worker(Worker& worker, int signal) {
-    if (worker.is_signal_pending.exchange(true, std::memory_order_acq_rel)) return;
+    const std::int64_t now = monotonic_ns();
+    // Not a second one while the first is on its way; but a program may have taken it out of there (sigwait).
+    if (worker.is_signal_pending.exchange(true, std::memory_order_acq_rel) &&
+        now - worker.signalled_ns.load(std::memory_order_relaxed) < k_lost_ns)
+        return;
+    worker.signalled_ns.store(now, std::memory_order_relaxed);
     if (syscall(SYS_tgkill, getpid(), worker.thread_id.load(std::memory_order_relaxed), signal) != 0)
         worker.is_signal_pending.store(false, std::memory_order_release);
 }

@@ -25,6 +25,7 @@
 #include "runtime/sched/ledger.hpp"
 #include "runtime/sched/processor.hpp"
 #include "runtime/sched/rehearsal.hpp"
+#include "runtime/sched/turnstile.hpp"
 #include "runtime/sched/wait_circles.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -97,6 +98,9 @@ public:
     // A worker in the runtime. True: `fiber` went to a backlog.
     bool postpones(Fiber& fiber);
     Fiber* pop_global();  // the next of the global queue, or of a backlog
+    // The next of those that were stopped, if one may be taken. Any thread.
+    Fiber* pop_preempted() { return !preempted.is_empty() && turnstile.enter() ? preempted.pop() : nullptr; }
+    [[nodiscard]] bool has_preempted() const { return !preempted.is_empty() && turnstile.lets_in(); }
     // By one thread more than there is now: an idle one that wakes, or a spare one.
     [[nodiscard]] bool has_backlog_to_start() const {
         return (!new_backlog_.is_empty() && starts_new(1)) || (!is_short_of_threads() && !backlog_.is_empty());
@@ -130,6 +134,7 @@ public:
     GlobalQueue global;
     HeldQueue returning;   // first: they were kept waiting by the kernel
     HeldQueue preempted;   // second, with a guaranteed share
+    Turnstile turnstile;   // before it
     Idle idle;
     Ledger ledger;
     BlockingGate blocking_gate;

@@ -28,7 +28,7 @@ bool Worker::keeps_thread(After after) {
 // So who was woken soon the last time looks for a while before it sleeps.
 void Worker::watch_for_end(std::int64_t until_ns) const {
     while (minded_.load(std::memory_order_acquire) && scheduler.global.is_empty() && scheduler.returning.is_empty() &&
-           scheduler.preempted.is_empty() && monotonic_ns() < until_ns)
+           !scheduler.has_preempted() && monotonic_ns() < until_ns)
         spin_pause();
 }
 

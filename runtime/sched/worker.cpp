@@ -146,6 +146,7 @@ void Worker::park_preempted() {
     const std::int64_t now = monotonic_ns();
     scheduler.ledger.parked(current_fiber()->its_head().interrupted_at[0], now - parked_ns);
     processor()->slice_began_ns.store(now, std::memory_order_relaxed);
+    signalled_ns.store(now, std::memory_order_relaxed);  // answered long ago, and not at an end yet
     processor()->word.leave(claim_);
 }
 
@@ -379,14 +380,14 @@ Fiber* Worker::find_now(Processor& mine) {
     }
     if (Fiber* found = scheduler.returning.pop()) return found;
     if (mine.now_ns - mine.computed_ns >= k_held_quarters * scheduler.config.quantum.count() / 4)
-        if (Fiber* found = scheduler.preempted.pop()) return found;
+        if (Fiber* found = scheduler.pop_preempted()) return found;
     if (Fiber* found = pop_local(mine)) return found;
     if (!polled) {
         poll(mine);
         if (Fiber* found = pop_local(mine)) return found;
     }
     if (Fiber* found = scheduler.pop_global()) return found;
-    if (Fiber* found = scheduler.preempted.pop()) return found;
+    if (Fiber* found = scheduler.pop_preempted()) return found;
     if (!is_searching_) {
         // At most half of the busy processors search: more only fight for the same few queues.
         const int busy = static_cast<int>(scheduler.processors.size()) - scheduler.idle.count();
@@ -424,7 +425,7 @@ bool Worker::sleep(Processor& mine) {
     scheduler.idle.add(mine);
     // Idle's O1 (d): what was published before add() could be seen is seen here.
     bool found = !scheduler.global.is_empty() || scheduler.has_backlog_to_start() || !scheduler.returning.is_empty() ||
-                 !scheduler.preempted.is_empty();
+                 scheduler.has_preempted();
     for (auto& other : scheduler.processors) found = found || !other->queue.is_empty();
     // One that minds the processor has to give it away for work: not for what another, who searches, will find.
     if (minded_.load(std::memory_order_relaxed) && mine.queue.is_empty() && scheduler.idle.searching() != 0) found = false;
@@ -440,6 +441,7 @@ bool Worker::sleep(Processor& mine) {
             scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(mine.next_timer_ns());
         mine.is_idle.store(false, std::memory_order_relaxed);
         mine.now_ns = monotonic_ns();  // sleeping is no slice
+        mine.computed_ns = mine.now_ns;  // and kept nobody waiting who computes
         mine.slices_at_look = mine.slices.load(std::memory_order_relaxed);
         scheduler.monitor->wake_if_asleep();
     }

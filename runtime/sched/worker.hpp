@@ -112,6 +112,7 @@ public:
     // It cannot be stopped here: the signal comes again in a moment. False: it has come often enough.
     bool ask_again();
     void end_signal();
+    [[nodiscard]] unsigned times_asked() const { return times_asked_; }  // since the monitor's signal
     // The monitor asked for the processor.
     [[nodiscard]] bool has_successor() const { return successor.load(std::memory_order_relaxed) != nullptr; }
     // True: user code is running without a processor. Signal-safe; for others a hint.
@@ -131,6 +132,7 @@ public:
     Worker* next_detached = nullptr;               // link of the monitor's inbox
     std::atomic<bool> is_watched{false};           // on its way to the monitor's list of detached workers, or there
     std::atomic<bool> is_signal_pending{false};    // one signal at a time
+    std::atomic<std::int64_t> signalled_ns{0};     // when it was sent, or when who was stopped by it went on
     std::atomic<bool> has_refused{false};          // a signal found it where it must not be stopped; the monitor takes note
     Detachment detachment;                         // for the ledger
     std::atomic<Worker*> successor{nullptr};       // who is to get the processor; set by the monitor, taken by either
@@ -171,7 +173,7 @@ private:
     bool is_polling_ = false;
     os::Parker parker_;
     os::SignalTimer again_;
-    unsigned times_asked_ = 0;                     // since the monitor's signal
+    unsigned times_asked_ = 0;
     // The processor this thread minds while its fiber waits. Whoever makes it null has ended the wait, or the minding; then the
     // thread sleeps in `pinned_`.
     std::atomic<Processor*> minded_{nullptr};

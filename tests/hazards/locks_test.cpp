@@ -32,6 +32,13 @@ void compute_for(std::int64_t ns) {
     while (reeve::now_ns() < until) compute(100);
 }
 
+void compute_until(const std::atomic<bool>& stop, std::atomic<std::uint64_t>& turns) {
+    while (!stop.load(std::memory_order_relaxed)) {
+        compute(1000);
+        turns.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
 // `body` on k_fibers fibers, beside hogs, with short slices, for each number of workers.
 void on_fibers(const std::function<void(int fiber)>& body, const std::function<void()>& after) {
     reeve::test::run_everywhere(
@@ -241,4 +248,33 @@ TEST_CASE("locks: spinners beside the stopped holder of their spin lock", "[haza
             counter = 0;
             running = k_fibers;
         });
+}
+
+TEST_CASE("locks: beside one that computes and is not to be stopped, those that were stopped get their turns", "[hazards][locks]") {
+    // Seen failing with Monitor::mind_turnstile() that lets none in: only the holder goes on, and it hangs.
+    reeve::test::run_everywhere(
+        [] {
+            constexpr std::size_t k_stopped = 3;
+            constexpr int k_turns = 3;
+            std::atomic<bool> stop{false};
+            std::atomic<bool> holds{false};
+            auto holder = reeve::spawn([&] {
+                std::mutex mutex;
+                const std::lock_guard guard(mutex);
+                holds = true;
+                while (!stop.load(std::memory_order_relaxed)) {
+                }
+            });
+            while (!holds) REEVE_EXPECT(reeve::sleep_for(1ms));
+            std::array<std::atomic<std::uint64_t>, k_stopped> turns{};
+            std::vector<reeve::Join<void>> stopped;
+            for (auto& count : turns) stopped.push_back(reeve::spawn([&] { compute_until(stop, count); }));
+            for (int turn = 0; turn < k_turns; ++turn)
+                for (auto& count : turns)
+                    for (const std::uint64_t before = count; count == before;) REEVE_EXPECT(reeve::sleep_for(1ms));
+            stop = true;
+            holder.join();
+            for (auto& join : stopped) join.join();
+        },
+        reeve::test::short_slices);
 }

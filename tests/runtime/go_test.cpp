@@ -1,4 +1,5 @@
 // run, go, spawn, Join, this_fiber: starting fibers, getting their results, ending.
+#include <array>
 #include <atomic>
 #include <memory>
 #include <stdexcept>
@@ -90,6 +91,44 @@ REEVE_TEST("go: a closure is destroyed once its fiber has ended", "[go]") {
     // done() is called inside the closure: its captures go a moment later.
     for (int i = 0; i < 1000 && !watched.expired(); ++i) (void)reeve::sleep_for(1ms);
     REEVE_EXPECT(watched.expired());
+}
+
+namespace {
+
+// Waits when it is moved by another fiber than its maker: the fiber it starts, before it has left the seed.
+struct WaitsInMove {
+    WaitsInMove(reeve::Semaphore& gate, reeve::Channel<bool> arrived, std::uint64_t value)
+        : gate(&gate), arrived(std::move(arrived)) {
+        values.fill(value);
+    }
+    WaitsInMove(WaitsInMove&& other) noexcept : gate(other.gate), maker(other.maker) {
+        if (reeve::this_fiber::id() != maker) (void)gate->acquire();
+        arrived = other.arrived;
+        values = other.values;
+    }
+    void operator()() {
+        bool are_whole = true;
+        for (const std::uint64_t value : values) are_whole = are_whole && value == values.front() && value < 100;
+        (void)arrived.send(are_whole);
+    }
+    reeve::Semaphore* gate;
+    std::uint64_t maker = reeve::this_fiber::id();
+    reeve::Channel<bool> arrived;
+    std::array<std::uint64_t, 3> values{};
+};
+
+}  // namespace
+
+REEVE_TEST("go: a closure may wait while it is moved into its fiber, and arrives whole", "[go]") {
+    // Seen failing without EmptyingSeed: the wait lay where the closure was read from; it ended with a segmentation fault.
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+        reeve::Semaphore gate(0);
+        reeve::Channel<bool> arrived(1);
+        reeve::go(WaitsInMove(gate, arrived, i));
+        for (int yields = 0; yields < 10; ++yields) reeve::this_fiber::yield();
+        gate.release();
+        REEVE_EXPECT(arrived.recv(20s).value_or(false));
+    }
 }
 
 REEVE_TEST("go: from a plain OS thread while the runtime is active", "[go]") {
