@@ -139,6 +139,37 @@ TEST_CASE("signals: a stopped fiber that is to follow one that blocks them all g
         [](reeve::Config& config) { config.workers = 1; });
 }
 
+TEST_CASE("signals: a fiber whose program takes the signal away is stopped by the next", "[hazards][signals]") {
+    // Seen failing with signal_worker() that sends none while one is on its way: the fiber goes on without a processor for ever.
+    run_everywhere(
+        [] {
+            const auto stops = [] { return reeve::stats().preemption.parked; };
+            const auto before = stops();
+            std::atomic<bool> stop{false};
+            std::atomic<bool> was_taken{false};
+            auto thief = reeve::spawn([&] {
+                sigset_t urgent;
+                ::sigemptyset(&urgent);
+                ::sigaddset(&urgent, SIGURG);
+                ::pthread_sigmask(SIG_BLOCK, &urgent, nullptr);
+                // Who sleeps is not signalled: it computes until the signal is there.
+                sigset_t pending;
+                do ::sigpending(&pending);
+                while (::sigismember(&pending, SIGURG) != 1);
+                REEVE_EXPECT(::sigwaitinfo(&urgent, nullptr) == SIGURG);
+                ::pthread_sigmask(SIG_UNBLOCK, &urgent, nullptr);
+                was_taken = true;
+                while (!stop.load(std::memory_order_relaxed)) {
+                }
+            });
+            const reeve::test::Yielders yielders;
+            while (!was_taken || stops() == before) tick(1);  // `parked` counts those that have gone on since
+            stop = true;
+            thief.join();
+        },
+        [](reeve::Config& config) { config.workers = 1; });
+}
+
 TEST_CASE("signals: a handler from before run() gets what is not the runtime's", "[hazards][signals]") {
     // Seen failing with a handler that drops what is not the runtime's own: the first kill() was never counted.
     if (reeve::test::is_thread_sanitized()) {
