@@ -22,7 +22,7 @@ TEST_CASE("turnstile: one is let in, and then none until the next is", "[turnsti
     CHECK((turnstile.enter() && turnstile.enter()));
 }
 
-// Seen failing with an enter() that loads and stores.
+// Seen failing with the same; one that loads and stores passed, its window is that short.
 TEST_CASE("turnstile: of many that come at once, one enters each time", "[turnstile]") {
     constexpr int k_rounds = 20'000;
     Turnstile turnstile;
