@@ -14,10 +14,13 @@ FileThreads::FileThreads(int signal, unsigned most_threads) : signal_(signal), m
 
 FileThreads::~FileThreads() {
     is_stopping_.store(true, std::memory_order_release);
-    for (FileThread* thread = made_.load(std::memory_order_acquire); thread;) {
-        FileThread* next = thread->next_made;
+    for (FileThread* thread = made_.load(std::memory_order_acquire); thread; thread = thread->next_made) {
         thread->parker.wake();
         if (thread->thread_id.load(std::memory_order_relaxed) >= 0) pthread_join(thread->thread, nullptr);
+    }
+    // Only now: one that has just finished its request may have lined up behind another that had ended.
+    for (FileThread* thread = made_.load(std::memory_order_relaxed); thread;) {
+        FileThread* next = thread->next_made;
         delete thread;
         thread = next;
     }
