@@ -53,6 +53,11 @@ sched::Scheduler& no_scheduler() {
 
 struct Waits::World {
     struct One {
+        // What stands for it never ends by itself; the attachments among them may lie on stacks that were left for good.
+        ~One() {
+            delete thread.belongings.peek();
+            delete fiber.belongings.peek();
+        }
         Who who = Who::thread;
         sched::ThreadParkable thread;
         sched::Fiber fiber{};
