@@ -106,11 +106,15 @@ void adopt_thread(Side& side) {
     side.saved = nullptr;
 }
 
-void retire([[maybe_unused]] Side& side) {
+void forget_frames([[maybe_unused]] const Side& side) {
 #ifdef __SANITIZE_ADDRESS__
-    // The fiber left its last frames without returning from them; their red zones must not greet the stack's next user.
+    // They were left without returning from them; their red zones must not greet the memory's next user.
     __asan_unpoison_memory_region(side.bottom, side.bytes);
 #endif
+}
+
+void retire([[maybe_unused]] Side& side) {
+    forget_frames(side);
 #ifdef __SANITIZE_THREAD__
     __tsan_destroy_fiber(side.tsan_fiber);
 #endif

@@ -46,6 +46,8 @@ void adopt_thread(Side& side);
 
 // Forgets what the sanitizers keep for a side that will not be entered again.
 void retire(Side& side);
+// Only what they keep of the stack's memory, before that goes back to the kernel: for a side that was left in the middle for good.
+void forget_frames(const Side& side);
 
 // Leaves the current stack, which `from` stands for, for `to`. Returns when somebody jumps back, with the data given
 // there; that may be on another thread. `for_good`: this side will never be entered again.

@@ -178,6 +178,11 @@ bool Scheduler::shut_down() {
     Scheduler* self = this;
     s_active.compare_exchange_strong(self, nullptr);
     while (visits_.load(std::memory_order_acquire) != 0) nap();
+    if (all_exited && !all_ended)
+        for_each_fiber([](Fiber& fiber) {
+            delete fiber.belongings.exchange(nullptr, std::memory_order_relaxed);  // locals are lost, like all that it owned
+            if (fiber.has_begun) context::forget_frames(fiber.side);
+        });
     return all_exited;
 }
 
