@@ -77,7 +77,8 @@ __attribute__((noinline, no_sanitize("thread"))) Seen look_at(const Fiber& fiber
               .since_ns = fiber.since_ns,
               .name = {}};
     const volatile char* name = fiber.name();  // byte by byte: a copying function of the library would be checked
-    for (std::size_t i = 0; i + 1 < sizeof seen.name; ++i) seen.name[i] = name[i];
+    for (std::size_t i = 0; i + 1 < sizeof seen.name; ++i)
+        if ((seen.name[i] = name[i]) == '\0') break;
     return seen;
 }
 

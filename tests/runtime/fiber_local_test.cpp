@@ -163,6 +163,18 @@ REEVE_TEST("names: inherited by fibers without one, but for that of main", "[lab
     }).join();
 }
 
+// Seen failing, under AddressSanitizer, with the dump reading as many bytes of the name as one may have.
+TEST_CASE("dump: a fiber that has not begun has no name", "[labels]") {
+    reeve::test::run_everywhere(
+        [] {
+            const reeve::NoPreempt nobody_begins;
+            auto waiting = reeve::spawn([] {});
+            REEVE_EXPECT(dump_text().find("'' runnable") != std::string::npos);
+            waiting.join();
+        },
+        [](reeve::Config& config) { config.workers = 1; });
+}
+
 // Seen failing with the dump leaving them out.
 REEVE_TEST("labels: the dump shows them, while fibers come and go", "[labels]") {
     const Channel<int> gate;
