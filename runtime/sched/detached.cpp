@@ -14,10 +14,8 @@ constexpr std::int64_t k_busy_ns = 20'000;  // CPU time between two looks that t
 constexpr std::int64_t k_longest_pause_ns = 10'000'000;
 constexpr std::int64_t k_longest_wait_ns = 1'000'000;  // between two looks at one that waits for a CPU
 constexpr std::size_t k_looks = 8;  // at a time: some 25 us of the monitor's
-constexpr int k_parts = 2;          // one part of so many of a CPU
-constexpr int k_parts_of_few = 8;   // of so many where CPUs are short
-constexpr std::int64_t k_saved_ns = 1'000'000;
-constexpr std::int64_t k_owed_ns = 250'000;
+constexpr int k_least_parts = 2;
+constexpr int k_most_parts = 8;
 
 }  // namespace
 
@@ -65,10 +63,12 @@ void Detached::watch(std::int64_t now_ns) {
     }
     computing_ = static_cast<int>(std::count_if(all_.begin(), all_.end(), [](const One& one) { return one.computes; }));
     const std::int64_t ended_ns = monotonic_ns();
-    may_watch_ns_ = share_.spend(ended_ns - began_ns, std::min(k_parts + too_many(), k_parts_of_few), ended_ns);
+    may_watch_ns_ = share_.spend(ended_ns - began_ns, parts(k_most_parts), ended_ns);
 }
 
 int Detached::too_many() const { return std::max(computing_ - scheduler_.idle.count(), 0); }
+
+int Detached::parts(int most) const { return std::min(k_least_parts + too_many(), most); }
 
 bool Detached::fill_idle() const { return computing_ != 0 && computing_ >= scheduler_.idle.count(); }
 

@@ -28,6 +28,10 @@ namespace reeve::sched {
 class Scheduler;
 class Worker;
 
+// Of the monitor's time: what is saved for bursts, and what is made up for, which are its dearest looks.
+inline constexpr std::int64_t k_saved_ns = 1'000'000;
+inline constexpr std::int64_t k_owed_ns = 250'000;
+
 class Detached {
 public:
     // `signals` counts those that are sent.
@@ -40,6 +44,8 @@ public:
     [[nodiscard]] bool any_computes() const { return computing_ != 0; }
     // How many of them take CPUs from those that have a processor: more compute than processors are idle.
     [[nodiscard]] int too_many() const;
+    // The monitor may use one part of so many of a CPU, the less the shorter CPUs are; at least one of `most`.
+    [[nodiscard]] int parts(int most) const;
     // They use the CPUs of all idle processors.
     [[nodiscard]] bool fill_idle() const;
     [[nodiscard]] bool is_empty() const { return all_.empty(); }

@@ -18,10 +18,7 @@ constexpr std::int64_t k_least_turn_ns = 500'000;      // the same while others 
 constexpr std::int64_t k_least_slice_ns = 100'000;     // shorter ones would be spent on turns
 constexpr int k_quiet_quanta = 10;                     // then it sleeps: waking it costs more than a few looks
 constexpr std::int64_t k_trim_period_ns = 1'000'000'000;
-constexpr int k_parts = 2;                             // it uses one part of so many of one CPU,
-constexpr int k_parts_of_few = 6;                      // of so many where more threads compute than there are CPUs for,
-constexpr std::int64_t k_saved_ns = 1'000'000;         // and so much beyond,
-constexpr std::int64_t k_owed_ns = 250'000;            // and makes up for no more than that: its dearest looks
+constexpr int k_most_parts = 6;                        // it uses one part of so many of a CPU where these are short (Detached::parts)
 constexpr std::int64_t k_busy_ns = 20'000;             // CPU time between two looks that tells computing from sleeping
 constexpr std::int64_t k_refresh_pause_ns = 100'000'000;  // some 50 us each
 constexpr std::int64_t k_least_pause_ns = 50'000;
@@ -87,8 +84,7 @@ void Monitor::main() {
             // By its CPU clock: waking up, much of its work, is no part of `after - now`.
             const std::int64_t after = monotonic_ns();
             const std::int64_t cpu = os::cpu_time_ns(pthread_self());
-            const int parts = std::min(k_parts + detached_.too_many(), k_parts_of_few);
-            const std::int64_t may_look_ns = allowance.spend(cpu - std::exchange(cpu_ns, cpu), parts, after);
+            const std::int64_t may_look_ns = allowance.spend(cpu - std::exchange(cpu_ns, cpu), detached_.parts(k_most_parts), after);
             const std::int64_t soonest = std::max(after + k_least_pause_ns, may_look_ns);
             const std::int64_t soon = std::max(now + tick_ns_, soonest);
             std::int64_t next = std::max(next_look_ns(now), soonest);
@@ -311,6 +307,7 @@ Worker* Monitor::find_successor(Waiting waiting) {
     if (waiting == Waiting::woken) spare = scheduler_.take_spare();
     if (waiting == Waiting::nobody) spare = scheduler_.take_spare(Scheduler::Spare::unreserved);
     if (spare) return spare;
+    // Past the turnstile where the processor would stay with one that is to lose it.
     Fiber* held = waiting == Waiting::computing ? scheduler_.pop_preempted() : scheduler_.preempted.pop();
     if (held) return held->held_by.load(std::memory_order_relaxed);
     if (waiting != Waiting::nobody) no_spare.add();

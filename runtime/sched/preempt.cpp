@@ -179,7 +179,8 @@ void install_preemption(const Config& config) {
 
 void signal_worker(Worker& worker, int signal) {
     const std::int64_t now = monotonic_ns();
-    // Not a second one while the first is on its way; but a program may have taken it out of there (sigwait).
+    // Not a second one while the first is on its way; but a program may have taken it out of there (sigwait). Should the first be
+    // answered at that very moment after all, the second is taken for the program's own.
     if (worker.is_signal_pending.exchange(true, std::memory_order_acq_rel) &&
         now - worker.signalled_ns.load(std::memory_order_relaxed) < k_lost_ns)
         return;

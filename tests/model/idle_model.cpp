@@ -1,6 +1,6 @@
 // Going to sleep against publishing work, in every order: nobody sleeps while a fiber waits.
 //
-// Idle, LocalQueue, GlobalQueue and HeldQueue are the unchanged sources. What Worker (find_work, find_now, steal, sleep, poll,
+// Idle, LocalQueue, GlobalQueue, HeldQueue and Turnstile are the unchanged sources. What Worker (find_work, find_now, steal, sleep, poll,
 // park_preempted), Scheduler (make_runnable, notify_work) and Monitor (main) do with them is told here again, access by access,
 // without what does not bear on who sleeps: a change there belongs here, too. The monitor's looks, which would find what was
 // lost a tick later, are left out but where it was told to look.
@@ -17,6 +17,7 @@
 #define atomic TracedAtomic
 
 #include "runtime/sched/idle.hpp"
+#include "runtime/sched/turnstile.hpp"
 
 // All that Idle asks of a processor is its address.
 namespace reeve::sched {
@@ -36,6 +37,7 @@ using reeve_model::sched::Fiber;
 using reeve_model::sched::GlobalQueue;
 using reeve_model::sched::HeldQueue;
 using reeve_model::sched::Idle;
+using reeve_model::sched::Turnstile;
 
 namespace reeve_model::sched {
 
@@ -67,6 +69,8 @@ struct Machine {
         global.push(fiber);
         notify_work();
     }
+    Fiber* pop_preempted() { return !preempted.is_empty() && turnstile.enter() ? preempted.pop() : nullptr; }
+    [[nodiscard]] bool has_preempted() const { return !preempted.is_empty() && turnstile.lets_in(); }
     [[nodiscard]] bool is_over() const { return left == 0; }
 
     const std::unique_ptr<Fiber[]> fibers;
@@ -74,6 +78,7 @@ struct Machine {
     std::array<Processor, k_processors> processors;
     GlobalQueue global;
     HeldQueue preempted;
+    Turnstile turnstile;
     Idle idle;
     std::TracedAtomic<bool> poke{false};  // of the monitor
 };
@@ -109,7 +114,7 @@ private:
     Fiber* find_now() {
         if (Fiber* found = mine_.queue.pop()) return found;
         if (Fiber* found = machine_.global.pop()) return found;
-        if (Fiber* found = machine_.preempted.pop()) return found;
+        if (Fiber* found = machine_.pop_preempted()) return found;
         if (!is_searching_) {
             const int busy = static_cast<int>(k_processors) - machine_.idle.count();
             if (2 * machine_.idle.searching() >= busy) return nullptr;
@@ -129,7 +134,7 @@ private:
             machine_.idle.end_search();
         }
         machine_.idle.add(mine_);
-        found_ = !machine_.global.is_empty() || !machine_.preempted.is_empty();
+        found_ = !machine_.global.is_empty() || machine_.has_preempted();
         for (const Processor& other : machine_.processors) found_ = found_ || !other.queue.is_empty();
         if (!found_) {
             block_until([this] { return mine_.token.peek() || machine_.is_over(); });
@@ -234,6 +239,54 @@ TEST_CASE("idle: a fiber is stopped while the last one goes to sleep", "[model]"
     });
     CHECK(explored.failure == "");
     CHECK(explored.executions > 1000);
+}
+
+// The monitor opens it when nobody computes without a processor any more. Seen failing with has_preempted() asked before add() in
+// sleep(), and with the monitor waking somebody before it opens: all wait.
+TEST_CASE("idle: the turnstile is opened, or lets one in, while the last one goes to sleep", "[model]") {
+    for (const bool opens : {true, false}) {
+        const auto explored = explore({.switches = 4}, [opens](Execution& execution) {
+            Machine machine(1);
+            Worker worker(machine, 0);
+            machine.turnstile.shut();
+            machine.preempted.push(machine.fibers[0]);
+            execution.thread([&] { worker.main(do_nothing); });
+            execution.thread([&] {
+                opens ? machine.turnstile.open() : machine.turnstile.let_one();
+                if (machine.has_preempted()) machine.notify_work();
+            });
+            execution.run();
+        });
+        CHECK(explored.failure == "");
+        CHECK(explored.executions > 10);
+    }
+}
+
+// Seen failing with an enter() that loads and stores: somebody shut it again. With one that leaves it at `one`: more enter.
+TEST_CASE("turnstile: one is let in at a time, and it stays open, in every order", "[model]") {
+    const auto explored = explore({.switches = 4}, [](Execution& execution) {
+        Turnstile turnstile;
+        turnstile.shut();
+        int let_in = 0;
+        int entered = 0;
+        bool is_opened = false;
+        execution.thread([&] {
+            for (int i = 0; i < 2; ++i) {
+                ++let_in;
+                turnstile.let_one();
+            }
+            is_opened = true;
+            turnstile.open();
+        });
+        for (int i = 0; i < 3; ++i)
+            execution.thread([&] {
+                if (turnstile.enter() && ++entered > let_in && !is_opened) reeve::model::fail("more enter than were let in");
+            });
+        if (!execution.run()) return;
+        execution.expect(turnstile.is_open(), "somebody shut it again");
+    });
+    CHECK(explored.failure == "");
+    CHECK(explored.executions > 100);
 }
 
 // Seen failing with the monitor looking at the processors before it says that it is asleep: all wait.
