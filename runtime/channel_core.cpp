@@ -19,8 +19,11 @@ void ChannelCore::close() {
 }
 
 Error ChannelCore::give_up(Waiter& waiter, WaitQueue& queue, Outcome outcome, const char* operation) {
-    SpinGuard guard(lock);
-    queue.remove_if_linked(waiter);
+    // Who closed it has unlinked the waiter. A million that go on then need not queue for the lock.
+    if (outcome != Outcome::closed) {
+        SpinGuard guard(lock);
+        queue.remove_if_linked(waiter);
+    }
     return error_of(outcome, operation);
 }
 

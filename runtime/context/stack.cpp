@@ -43,9 +43,10 @@ StackPool::~StackPool() {
     for (std::byte* slab : slabs_) munmap(slab, k_stacks_per_slab * stack_bytes_);
 }
 
+Stack StackPool::ending_at(std::byte* top) const { return {top - stack_bytes_ + k_page, top}; }
+
 Stack StackPool::at(std::size_t number) const {
-    std::byte* base = slabs_[number / k_stacks_per_slab] + number % k_stacks_per_slab * stack_bytes_;
-    return {base + k_page, base + stack_bytes_};
+    return ending_at(slabs_[number / k_stacks_per_slab] + (number % k_stacks_per_slab + 1) * stack_bytes_);
 }
 
 bool StackPool::is_in_guard(const Stack& stack, const void* address) {
@@ -118,8 +119,8 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
     SpinGuard guard_lock(lock_);
     std::size_t taken = 0;
     while (taken < count) {
-        if (std::deque<Stack>& pool = hot_.empty() ? cold_ : hot_; !pool.empty()) {
-            into[taken++] = pool.back();
+        if (auto& pool = hot_.empty() ? cold_ : hot_; !pool.empty()) {
+            into[taken++] = ending_at(pool.back());
             pool.pop_back();
         } else if (const std::size_t carved = carve(into + taken, count - taken)) {
             taken += carved;
@@ -135,7 +136,7 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
 
 void StackPool::give(const Stack* stacks, std::size_t count) {
     SpinGuard guard_lock(lock_);
-    hot_.insert(hot_.end(), stacks, stacks + count);
+    for (std::size_t i = 0; i < count; ++i) hot_.push_back(stacks[i].top);
 }
 
 bool StackPool::begin_trim_period() {
@@ -151,7 +152,7 @@ bool StackPool::has_surplus() {
 }
 
 bool StackPool::trim(std::size_t count) {
-    Stack batch[k_batch];
+    std::byte* batch[k_batch];
     std::size_t taken = 0;
     {
         SpinGuard guard_lock(lock_);
@@ -162,8 +163,7 @@ bool StackPool::trim(std::size_t count) {
         least_hot_ -= std::min(least_hot_, taken);
     }
     if (taken == 0) return false;
-    for (std::size_t i = 0; i < taken; ++i)
-        madvise(batch[i].bottom, static_cast<std::size_t>(batch[i].top - batch[i].bottom), MADV_DONTNEED);
+    for (std::size_t i = 0; i < taken; ++i) madvise(ending_at(batch[i]).bottom, stack_bytes_ - k_page, MADV_DONTNEED);
     SpinGuard guard_lock(lock_);
     cold_.insert(cold_.end(), batch, batch + taken);
     return true;

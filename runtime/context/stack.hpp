@@ -59,6 +59,7 @@ public:
     static constexpr std::size_t k_hot_stacks = 4096;  // 16 MiB of touched pages at one page each
 
 private:
+    [[nodiscard]] Stack ending_at(std::byte* top) const;
     [[nodiscard]] Stack at(std::size_t number) const;
     [[nodiscard]] std::size_t room() const { return slabs_.size() * k_stacks_per_slab; }
     bool add_slab();
@@ -72,8 +73,9 @@ private:
     std::size_t carved_ = 0;    // stacks handed out so far
     std::size_t least_hot_ = 0; // in this period
     std::size_t unneeded_ = 0;  // of the hot ones, in the period before; not trimmed yet
-    std::deque<Stack> hot_;     // freed, pages still there; the one that lies here for longest first
-    std::deque<Stack> cold_;    // freed, pages given back
+    // By their tops:
+    std::deque<std::byte*> hot_;   // freed, pages still there; the one that lies here for longest first
+    std::deque<std::byte*> cold_;  // freed, pages given back
     std::vector<unsigned> valgrind_ids_;  // of stacks it was told about
     bool guards_in_batches_ = true;
     bool guards_by_madvise_ = true;

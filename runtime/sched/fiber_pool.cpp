@@ -44,6 +44,9 @@ bool FiberPool::add_slab() {
         if (std::byte* first = map(bytes)) {
             slabs_.push_back({reinterpret_cast<Fiber*>(first), count, bytes});
             carved_ = 0;
+            // Room for all, now, when none is free: a million that end at once are not to wait until a vector has been copied.
+            records_ += count;
+            if (free_.capacity() < records_) free_.reserve(2 * records_);
             return true;
         }
         stacks_.unreserve(count);

@@ -53,15 +53,16 @@ struct alignas(64) Processor {
     }
 
     // A fiber that starts very many others gives way to them at the end of a call, before more are waiting than the caches hold: the
-    // records of some hundred are begun while they are still there, those of a hundred thousand are not. Looked at every k_starts.
-    static constexpr std::uint32_t k_starts = 128;
+    // records of some dozen are begun while they are still there, those of a hundred thousand are not. Looked at every k_starts: not
+    // more than LocalQueue takes from its overflow at a time, or the overflow would grow with every turn.
+    static constexpr std::uint32_t k_starts = 32;
     std::uint32_t starts = 0;
     std::uint32_t slices_at_starts = 0;
     void count_start() {
         if (++starts % k_starts != 0) return;
         const std::uint32_t now = slices.load(std::memory_order_relaxed);
         const bool is_in_one_slice = std::exchange(slices_at_starts, now) == now;
-        if (!is_in_one_slice || queue.size() < k_starts / 2 || is_overdue.load(std::memory_order_relaxed)) return;
+        if (!is_in_one_slice || queue.size() < 2 * k_starts || is_overdue.load(std::memory_order_relaxed)) return;
         overdue_since_ns.store(now_ns, std::memory_order_relaxed);
         is_overdue.store(true, std::memory_order_release);
     }
@@ -80,13 +81,14 @@ struct alignas(64) Processor {
     static constexpr std::int64_t k_wake_worth_ns = 20'000;
     [[nodiscard]] bool has_work_to_share() const { return queue.size() * mean_slice_ns >= k_wake_worth_ns; }
 
-    // Until when its worker sleeps. Where timers come due faster than it can fall asleep and wake up, some 30 us, the next of a
-    // crowd are waited for together.
+    // Until when its worker sleeps. Falling asleep and waking up cost some 30 us: where many timers came due since it last did, the
+    // next are waited for together.
     static constexpr std::int64_t k_crowd_wait_ns = 100'000;
-    bool has_timer_crowd = false;
+    static constexpr std::size_t k_timer_crowd = 8;
+    std::size_t fired_since_sleep = 0;
     [[nodiscard]] std::int64_t next_timer_ns() const {
         const std::int64_t earliest = timers.earliest_ns();
-        return has_timer_crowd && earliest < now_ns + k_crowd_wait_ns ? now_ns + k_crowd_wait_ns : earliest;
+        return fired_since_sleep >= k_timer_crowd && earliest < now_ns + k_crowd_wait_ns ? now_ns + k_crowd_wait_ns : earliest;
     }
 
     static constexpr unsigned k_cached_stacks = 64;

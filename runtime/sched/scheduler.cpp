@@ -44,6 +44,8 @@ Thing take_out(Thing* cached, unsigned& count, unsigned room, Pool& pool) {
     return count == 0 ? Thing{} : cached[--count];
 }
 
+constexpr unsigned k_ahead = 4;  // of what is taken out, so many later ones are fetched from memory
+
 // Into a processor's cache, the hottest last; when it is full, the colder half goes to the pool.
 template <class Thing, class Pool>
 void put_away(Thing thing, Thing* cached, unsigned& count, unsigned room, Pool& pool) {
@@ -212,14 +214,17 @@ context::Stack Scheduler::take_stack(Processor* processor) {
         return stack;
     }
     stack = take_out(processor->stacks, processor->stack_count, Processor::k_cached_stacks, stacks);
-    constexpr unsigned k_ahead = 4;
     if (processor->stack_count >= k_ahead) fetch_top(processor->stacks[processor->stack_count - k_ahead]);
     return stack;
 }
 
 Fiber* Scheduler::take_record(Processor* processor) {
-    if (processor) return take_out(processor->records, processor->record_count, Processor::k_cached_records, fibers);
     Fiber* record = nullptr;
+    if (processor) {
+        record = take_out(processor->records, processor->record_count, Processor::k_cached_records, fibers);
+        if (processor->record_count >= k_ahead) fetch_lines(processor->records[processor->record_count - k_ahead], sizeof(Fiber) / 64);
+        return record;
+    }
     fibers.take(&record, 1);
     return record;
 }

@@ -7,15 +7,15 @@
 namespace reeve::sched {
 
 void TimerHeap::put(std::size_t index, Entry entry) {
-    entries_[index] = entry;
+    at(index) = entry;
     places_[entry.place].index = static_cast<std::uint32_t>(index);
 }
 
 void TimerHeap::sift_up(std::size_t index, Entry entry) {
-    while (index > 0) {
-        const std::size_t parent = (index - 1) / k_arity;
-        if (entries_[parent].when_ns <= entry.when_ns) break;
-        put(index, entries_[parent]);
+    while (index != k_root) {
+        const std::size_t parent = parent_of(index);
+        if (at(parent).when_ns <= entry.when_ns) break;
+        put(index, at(parent));
         index = parent;
     }
     put(index, entry);
@@ -23,33 +23,33 @@ void TimerHeap::sift_up(std::size_t index, Entry entry) {
 
 void TimerHeap::sift_down(std::size_t index, Entry entry) {
     for (;;) {
-        const std::size_t first = index * k_arity + 1;
-        if (first >= entries_.size()) break;
-        const std::size_t last = std::min(first + k_arity, entries_.size());
+        const std::size_t first = first_child_of(index);
+        if (first >= end_) break;
+        if (const std::size_t theirs = first_child_of(first); theirs < end_) fetch_lines(&at(theirs), k_arity);
+        const std::size_t last = std::min(first + k_arity, end_);
         std::size_t least = first;
         for (std::size_t child = first + 1; child < last; ++child)
-            if (entries_[child].when_ns < entries_[least].when_ns) least = child;
-        if (entries_[least].when_ns >= entry.when_ns) break;
-        put(index, entries_[least]);
+            if (at(child).when_ns < at(least).when_ns) least = child;
+        if (at(least).when_ns >= entry.when_ns) break;
+        put(index, at(least));
         index = least;
     }
     put(index, entry);
 }
 
 TimerHeap::Place TimerHeap::remove(std::size_t index) {
-    const std::uint32_t place = entries_[index].place;
+    const std::uint32_t place = at(index).place;
     const Place removed = places_[place];
     places_[place] = {nullptr, 0, free_place_};
     free_place_ = place;
-    const Entry moved = entries_.back();
-    entries_.pop_back();
-    if (index < entries_.size()) {
-        if (index > 0 && entries_[(index - 1) / k_arity].when_ns > moved.when_ns)
+    const Entry moved = at(--end_);
+    if (index < end_) {
+        if (index != k_root && at(parent_of(index)).when_ns > moved.when_ns)
             sift_up(index, moved);
         else
             sift_down(index, moved);
     }
-    earliest_ns_.store(entries_.empty() ? Deadline::k_never_ns : entries_[0].when_ns, std::memory_order_relaxed);
+    note_earliest();
     return removed;
 }
 
@@ -65,9 +65,9 @@ void TimerHeap::arm(Parkable& who, FiberState::Epoch epoch, std::int64_t when_ns
     places_[place].who = &who;
     places_[place].epoch = epoch;
     who.timer_place.store(place, std::memory_order_relaxed);
-    entries_.emplace_back();
-    sift_up(entries_.size() - 1, {when_ns, place});
-    earliest_ns_.store(entries_[0].when_ns, std::memory_order_relaxed);
+    if (end_ / k_arity >= lines_.size()) lines_.emplace_back();
+    sift_up(end_++, {when_ns, place});
+    note_earliest();
 }
 
 void TimerHeap::disarm(Parkable& who) {
@@ -85,11 +85,11 @@ std::size_t TimerHeap::fire(std::int64_t now_ns, Parkable** into, std::size_t ro
     SpinGuard guard(lock_);
     Place due[k_batch];
     std::size_t taken = 0;
-    while (taken < std::min(room, k_batch) && !entries_.empty() && entries_[0].when_ns <= now_ns) {
-        due[taken] = remove(0);
+    while (taken < std::min(room, k_batch) && earliest_ns() <= now_ns) {
+        due[taken] = remove(k_root);
         fetch(*due[taken++].who);
     }
-    more = !entries_.empty() && entries_[0].when_ns <= now_ns;
+    more = earliest_ns() <= now_ns;
     std::size_t count = 0;
     for (std::size_t i = 0; i < taken; ++i) {
         Parkable* who = due[i].who;

@@ -46,16 +46,30 @@ private:
         FiberState::Epoch epoch; // of its wait
         std::uint32_t index;     // of its entry; of a free one: the next free place
     };
-    static constexpr std::size_t k_arity = 4;   // a node's children fill one cache line
+    // The four children of a node fill one cache line: so the root is the last of the first line. fetch.hpp's idea, in here: the
+    // children's children come while the children are compared.
+    static constexpr std::size_t k_arity = 4;
+    struct alignas(64) Line {
+        Entry entries[k_arity];
+    };
+    static constexpr std::size_t k_root = k_arity - 1;
+    static constexpr std::size_t parent_of(std::size_t index) { return index / k_arity + k_root - 1; }
+    static constexpr std::size_t first_child_of(std::size_t index) { return (index - k_root + 1) * k_arity; }
     static constexpr std::size_t k_batch = 64;
 
+    Entry& at(std::size_t index) { return lines_[index / k_arity].entries[index % k_arity]; }
+    [[nodiscard]] bool is_empty() const { return end_ == k_root; }
+    void note_earliest() {
+        earliest_ns_.store(is_empty() ? Deadline::k_never_ns : at(k_root).when_ns, std::memory_order_relaxed);
+    }
     void put(std::size_t index, Entry entry);
     void sift_up(std::size_t index, Entry entry);
     void sift_down(std::size_t index, Entry entry);
     Place remove(std::size_t index);
 
     SpinLock lock_;
-    std::vector<Entry> entries_;
+    std::vector<Line> lines_;
+    std::size_t end_ = k_root;  // behind the last entry
     std::vector<Place> places_;
     std::uint32_t free_place_ = k_none;
     std::atomic<std::int64_t> earliest_ns_{Deadline::k_never_ns};

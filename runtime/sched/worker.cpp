@@ -225,7 +225,7 @@ void Worker::detach() {
 
 void Worker::load(Fiber& next) {
     Processor& mine = *processor();
-    fetch_ahead(mine.queue);
+    fetch_ahead(mine.queue, mine.slices.load(std::memory_order_relaxed));
     if (!next.has_begun) scheduler.begin(mine, next);
     fiber.store(&next, std::memory_order_relaxed);
     next.phase.store(Phase::running, std::memory_order_relaxed);
@@ -439,6 +439,7 @@ bool Worker::sleep(Processor& mine) {
         // processor's next completion.
         if (!mine.has_cancels.load(std::memory_order_seq_cst))
             scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(mine.next_timer_ns());
+        mine.fired_since_sleep = 0;
         mine.is_idle.store(false, std::memory_order_relaxed);
         mine.now_ns = monotonic_ns();  // sleeping is no slice
         mine.computed_ns = mine.now_ns;  // and kept nobody waiting who computes
@@ -459,7 +460,6 @@ bool Worker::sleep(Processor& mine) {
 
 void Worker::poll(Processor& mine) {
     constexpr unsigned k_batch = 64;
-    constexpr std::size_t k_timer_crowd = 8;
     is_polling_ = true;
     look_at_clock(mine);
     if (mine.has_cancels.load(std::memory_order_acquire)) cancel_pending(mine);
@@ -480,7 +480,7 @@ void Worker::poll(Processor& mine) {
     while (more) {
         const std::size_t fired = mine.timers.fire(fire_ns, due, k_batch, more);
         mine.counters.timers_fired.add(fired);
-        if (fired != 0) mine.has_timer_crowd = fired >= k_timer_crowd;
+        mine.fired_since_sleep += fired;
         for (std::size_t i = 0; i < fired; ++i)
             if (due[i]->state.ready()) scheduler.make_runnable(static_cast<Fiber&>(*due[i]));
     }
