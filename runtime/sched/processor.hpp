@@ -17,6 +17,7 @@
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/local_queue.hpp"
 #include "runtime/sched/processor_word.hpp"
+#include "runtime/sched/timer_crowd.hpp"
 #include "runtime/sched/timer_heap.hpp"
 
 namespace reeve::sched {
@@ -69,6 +70,7 @@ struct alignas(64) Processor {
 
     LocalQueue queue;
     TimerHeap timers;
+    TimerCrowd timer_crowd;
     os::IoEngine& io;
     std::int64_t now_ns = 0;                   // the clock at the last look, for what need not be exact
     std::uint32_t picks = 0;                   // choices made by the scheduler; drives the fairness ticks
@@ -80,16 +82,6 @@ struct alignas(64) Processor {
     // Waking another CPU costs it and this one some 20 us together: worth it only for more work than that.
     static constexpr std::int64_t k_wake_worth_ns = 20'000;
     [[nodiscard]] bool has_work_to_share() const { return queue.size() * mean_slice_ns >= k_wake_worth_ns; }
-
-    // Until when its worker sleeps. Falling asleep and waking up cost some 30 us: where many timers came due since it last did, the
-    // next are waited for together.
-    static constexpr std::int64_t k_crowd_wait_ns = 100'000;
-    static constexpr std::size_t k_timer_crowd = 8;
-    std::size_t fired_since_sleep = 0;
-    [[nodiscard]] std::int64_t next_timer_ns() const {
-        const std::int64_t earliest = timers.earliest_ns();
-        return fired_since_sleep >= k_timer_crowd && earliest < now_ns + k_crowd_wait_ns ? now_ns + k_crowd_wait_ns : earliest;
-    }
 
     static constexpr unsigned k_cached_stacks = 64;
     context::Stack stacks[k_cached_stacks];    // of the default size, hottest last

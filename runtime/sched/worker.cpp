@@ -435,11 +435,11 @@ bool Worker::sleep(Processor& mine) {
         mine.is_idle.store(true, std::memory_order_seq_cst);
         mine.counters.sleeps.add();
         if (mine.io.has_unsubmitted()) mine.counters.submits.add();
+        const std::int64_t until_ns = mine.timer_crowd.sleep_until(mine.timers.earliest_ns(), mine.now_ns);
         // Pairs with request_cancel(), which sees is_idle or is seen here; otherwise a cancellation waits for this
         // processor's next completion.
-        if (!mine.has_cancels.load(std::memory_order_seq_cst))
-            scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(mine.next_timer_ns());
-        mine.fired_since_sleep = 0;
+        if (!mine.has_cancels.load(std::memory_order_seq_cst)) scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(until_ns);
+        mine.timer_crowd.note_slept();
         mine.is_idle.store(false, std::memory_order_relaxed);
         mine.now_ns = monotonic_ns();  // sleeping is no slice
         mine.computed_ns = mine.now_ns;  // and kept nobody waiting who computes
@@ -480,7 +480,7 @@ void Worker::poll(Processor& mine) {
     while (more) {
         const std::size_t fired = mine.timers.fire(fire_ns, due, k_batch, more);
         mine.counters.timers_fired.add(fired);
-        mine.fired_since_sleep += fired;
+        mine.timer_crowd.note_fired(fired);
         for (std::size_t i = 0; i < fired; ++i)
             if (due[i]->state.ready()) scheduler.make_runnable(static_cast<Fiber&>(*due[i]));
     }

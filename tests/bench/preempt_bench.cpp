@@ -4,6 +4,7 @@
 //     preempt_bench [--full | --smoke] [NAME...]
 //
 // Names:
+//   standstill       what the machine takes from everybody (standstill.hpp), to read the others by
 //   wake_lateness    a fiber that sleeps 1 ms again and again beside fibers that spin
 //   blocked_CALL_BY  every processor's fiber blocks in CALL (usleep, read): how late does another run that becomes runnable
 //                    then, by a timer, a plain thread's message in a channel, or a completion of the ring
@@ -29,6 +30,7 @@
 
 #include "runtime/runtime.hpp"
 #include "tests/bench/spinners.hpp"
+#include "tests/bench/standstill.hpp"
 #include "tests/bench/work.hpp"
 #include "tests/support/bench.hpp"
 
@@ -273,6 +275,7 @@ void undisturbed(const Bench& bench, unsigned spinners) {
 
 int main(int argc, char** argv) {
     const Bench bench(argc, argv);
+    reeve::bench::report_standstill(bench);
     for (const unsigned spinners : {0U, 2U, 16U, 64U, 1000U}) wake_lateness(bench, spinners);
     blocked_syscall(bench, "blocked_usleep_timer", Call::usleep, Waker::timer);
     blocked_syscall(bench, "blocked_usleep_channel", Call::usleep, Waker::channel);
