@@ -97,8 +97,8 @@ namespace {
 
 // Waits when it is moved by another fiber than its maker: the fiber it starts, before it has left the seed.
 struct WaitsInMove {
-    WaitsInMove(reeve::Semaphore& gate, reeve::Channel<bool> arrived, std::uint64_t value)
-        : gate(&gate), arrived(std::move(arrived)) {
+    WaitsInMove(reeve::Semaphore& its_gate, reeve::Channel<bool> to, std::uint64_t value)
+        : gate(&its_gate), arrived(std::move(to)) {
         values.fill(value);
     }
     WaitsInMove(WaitsInMove&& other) noexcept : gate(other.gate), maker(other.maker) {
