@@ -28,7 +28,7 @@ namespace reeve::sched {
 class Scheduler;
 class Worker;
 
-// Of the monitor's time: what is saved for bursts, and what is made up for, which are its dearest looks.
+// Of the monitor's share of a CPU: so much is saved for bursts, and no more than so much, its dearest looks, is made up for.
 inline constexpr std::int64_t k_saved_ns = 1'000'000;
 inline constexpr std::int64_t k_owed_ns = 250'000;
 

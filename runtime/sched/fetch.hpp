@@ -27,7 +27,7 @@ inline void fetch_lines(const void* first, std::size_t count) {
 inline void fetch(const Parkable& who) { fetch_lines(&who, 1); }
 
 // Before each switch, of those that run soon: the record of one; every so often the stacks of some, whose records came with earlier
-// calls; and of the next but one all that its innermost frames will need. Should one have been stolen, what is read there is
+// calls; and of the third all that its innermost frames will need. Should one have been stolen, what is read there is
 // changing: any value will do, but ThreadSanitizer need not see it.
 inline void fetch_ahead([[maybe_unused]] const LocalQueue& queue, [[maybe_unused]] std::uint32_t switches) {
 #ifndef REEVE_SANITIZED

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <numeric>
 #include <sys/mman.h>
 
 #include "runtime/base/assert.hpp"
@@ -45,8 +46,9 @@ bool FiberPool::add_slab() {
             slabs_.push_back({reinterpret_cast<Fiber*>(first), count, bytes});
             carved_ = 0;
             // Room for all, now, when none is free: a million that end at once are not to wait until a vector has been copied.
-            records_ += count;
-            if (free_.capacity() < records_) free_.reserve(2 * records_);
+            const std::size_t records = std::accumulate(slabs_.begin(), slabs_.end(), std::size_t{0},
+                                                        [](std::size_t sum, const Slab& slab) { return sum + slab.count; });
+            if (free_.capacity() < records) free_.reserve(2 * records);
             return true;
         }
         stacks_.unreserve(count);

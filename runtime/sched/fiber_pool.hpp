@@ -59,8 +59,7 @@ private:
     context::StackPool& stacks_;
     SpinLock lock_;
     std::vector<Slab> slabs_;
-    std::size_t carved_ = 0;   // records of the newest slab handed out so far
-    std::size_t records_ = 0;  // of all slabs
+    std::size_t carved_ = 0;  // records of the newest slab handed out so far
     std::vector<Fiber*> free_;
 };
 

@@ -54,8 +54,8 @@ struct alignas(64) Processor {
     }
 
     // A fiber that starts very many others gives way to them at the end of a call, before more are waiting than the caches hold: the
-    // records of some dozen are begun while they are still there, those of a hundred thousand are not. Looked at every k_starts: not
-    // more than LocalQueue takes from its overflow at a time, or the overflow would grow with every turn.
+    // records of some dozen are begun while they are still there, those of a hundred thousand are not. Looked at every k_starts: as
+    // many as LocalQueue takes from its overflow at a time. With many more the overflow would grow with every turn.
     static constexpr std::uint32_t k_starts = 32;
     std::uint32_t starts = 0;
     std::uint32_t slices_at_starts = 0;

@@ -21,7 +21,7 @@ public:
     void note_fired(std::size_t count) { fired_ += count; }
     void note_slept() { fired_ = 0; }
 
-    // When the earliest timer comes then.
+    // `earliest_ns`: when the first timer comes.
     [[nodiscard]] std::int64_t sleep_until(std::int64_t earliest_ns, std::int64_t now_ns) const {
         return fired_ < k_many ? earliest_ns : std::max(earliest_ns, now_ns + k_together_ns);
     }

@@ -12,7 +12,7 @@ import sys
 from server import BUILD, say
 
 RUNTIME = ('parked', 'switch', 'spawn_join', 'channel_round_trip', 'channel_buffered', 'skynet', 'sleepers',
-           'wake_beside_hogs', 'thread_spawn_join', 'thread_round_trip')
+           'cold_stacks', 'wake_beside_hogs', 'thread_spawn_join', 'thread_round_trip')
 HERE = pathlib.Path(__file__).parent
 
 

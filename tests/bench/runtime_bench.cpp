@@ -2,9 +2,9 @@
 //
 //     runtime_bench [--full | --smoke] [--rounds N] [NAME...]
 //
-// Names: switch spawn_join channel_round_trip (and _pinned) channel_buffered parked skynet sleepers wake_beside_hogs thread_spawn_join
-// thread_round_trip. Memory is only telling when `parked` runs alone in its process, as tests/bench/run.py does. Those without
-// hogs and threads have a twin in go/twins.go that does the same operations: change both together.
+// Names: switch spawn_join channel_round_trip (and _pinned) channel_buffered parked skynet sleepers cold_stacks wake_beside_hogs
+// thread_spawn_join thread_round_trip. Memory is only telling when `parked` runs alone in its process, as tests/bench/run.py does.
+// Those of the runtime without hogs have a twin in go/twins.go that does the same operations: change both together.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "runtime/runtime.hpp"
+#include "tests/bench/cold_stacks.hpp"
 #include "tests/support/bench.hpp"
 
 namespace {
@@ -296,6 +297,7 @@ int main(int argc, char** argv) {
                       {{"ms", reeve::bench::quantile(ms, 0.5)}, {"ms_min", reeve::bench::quantile(ms, 0)}});
     }
     sleepers(bench);
+    reeve::bench::report_cold_stacks(bench);
     for (const unsigned hogs : {0u, 4u, 16u}) wake_beside_hogs(bench, 2, hogs);
     bench.time("thread_spawn_join", {}, {2'000, 20'000}, thread_spawn_join);
     bench.time("thread_round_trip", {}, {20'000, 200'000}, thread_round_trip);

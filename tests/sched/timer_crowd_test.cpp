@@ -1,5 +1,5 @@
-// What a worker sleeps for after few timers and after many. Each case was seen failing: with k_many of them taken for few, with
-// note_slept() empty, with only the last batch counted.
+// What a worker sleeps for after few timers and after many. The cases were seen failing, in this order: with one fewer taken for
+// many; with k_many taken for few, and with note_slept() empty; with only the last batch counted.
 #include "runtime/sched/timer_crowd.hpp"
 
 #include "tests/support/catch.hpp"
