@@ -2,23 +2,26 @@
 
 #include "runtime/sched/fiber.hpp"
 
+asm(R"(
+    .pushsection .tbss, "awT", @nobits
+    .p2align 3
+    .globl reeve_current_worker
+    .type reeve_current_worker, @object
+    .size reeve_current_worker, 8
+reeve_current_worker:
+    .zero 8
+    .popsection
+)");
+
 namespace reeve::sched {
 namespace {
 
-[[gnu::tls_model("initial-exec")]] thread_local Worker* t_worker = nullptr;
 thread_local ThreadParkable t_parkable;
 
 }  // namespace
 
-// The empty asm keeps the function from being taken for pure, and its calls from being merged.
-[[gnu::noinline]] Worker* current_worker() {
-    asm volatile("" ::: "memory");
-    return t_worker;
-}
-
-[[gnu::noinline]] void set_current_worker(Worker* worker) {
-    asm volatile("" ::: "memory");
-    t_worker = worker;
+void set_current_worker(WorkerEntry* worker) {
+    asm volatile("movq reeve_current_worker@gottpoff(%%rip), %%rax\n\tmovq %0, %%fs:(%%rax)" : : "r"(worker) : "rax", "memory");
 }
 
 [[gnu::noinline]] ThreadParkable& current_thread_parkable() {

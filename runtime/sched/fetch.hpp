@@ -32,6 +32,8 @@ inline void fetch(const Parkable& who) { fetch_lines(&who, 1); }
 inline void fetch_ahead([[maybe_unused]] const LocalQueue& queue, [[maybe_unused]] std::uint32_t switches) {
 #ifndef REEVE_SANITIZED
     constexpr std::uint32_t k_together = 4;
+    constexpr std::uint32_t k_soon = 2;
+    if (!queue.has_more_than(k_soon)) return;
     const auto fetch_frames = [&queue](std::uint32_t before, std::size_t lines) {
         const Fiber* soon = queue.peek(before);
         if (soon && soon->side.saved) fetch_lines(soon->side.saved, lines);
@@ -39,7 +41,7 @@ inline void fetch_ahead([[maybe_unused]] const LocalQueue& queue, [[maybe_unused
     if (const Fiber* later = queue.peek(3 * k_together)) fetch_lines(later, sizeof(Fiber) / 64);
     if (switches % k_together == 0)
         for (std::uint32_t before = k_together; before < 2 * k_together; ++before) fetch_frames(before, 1);
-    fetch_frames(2, 8);
+    fetch_frames(k_soon, 8);
 #endif
 }
 

@@ -100,6 +100,25 @@ struct alignas(64) Fiber : ListNode<Fiber>, Parkable {  // the link of the queue
     std::uint64_t id = 0;
     JoinCore* join = nullptr;       // to be told of its end, or null
 
+    // A record that was taken from the pool. Nobody else knows it yet.
+    void renew(bool is_cancelled) {
+        is_linked = false;
+        state.reset(is_cancelled);
+        belongings.store(nullptr, std::memory_order_relaxed);
+        timer_place.store(~std::uint32_t{0}, std::memory_order_relaxed);
+        is_fiber = true;
+        room_is_taken = false;
+        holds_hook = has_begun = has_exceptions = bequeaths = false;
+        saved_errno = 0;
+        pins = 0;
+        held_by.store(nullptr, std::memory_order_relaxed);
+        side.saved = nullptr;
+        head.store(nullptr, std::memory_order_relaxed);
+        reason = "";
+        blocker.store({}, std::memory_order_relaxed);
+        join = nullptr;
+    }
+
     [[nodiscard]] StackHead& its_head() const { return *head.load(std::memory_order_relaxed); }
     // Empty when it has none. Others may read it while it changes; it always ends.
     [[nodiscard]] const char* name() const {

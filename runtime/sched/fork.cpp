@@ -1,6 +1,5 @@
 #include "runtime/sched/fork.hpp"
 
-#include <atomic>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,9 +10,11 @@
 #include "runtime/sched/worker.hpp"
 
 namespace reeve::sched {
-namespace {
 
 std::atomic<bool> s_is_forked{false};
+
+namespace {
+
 std::atomic<long> s_process{0};  // the one that has the runtime
 
 long this_process() { return syscall(SYS_getpid); }
@@ -34,9 +35,8 @@ void watch_forks() {
 
 bool is_other_process() { return s_process.load(std::memory_order_relaxed) != this_process(); }
 
-void die_if_forked() {
-    if (s_is_forked.load(std::memory_order_relaxed))
-        fatal("the child of fork() called the runtime, which only its parent has: let it exec or _exit, or use posix_spawn");
+void die_of_fork() {
+    fatal("the child of fork() called the runtime, which only its parent has: let it exec or _exit, or use posix_spawn");
 }
 
 void forget_fork() {

@@ -6,12 +6,19 @@
 // thread starts a new one.
 #pragma once
 
+#include <atomic>
+
 namespace reeve::sched {
 
 // Before the first run(); idempotent.
 void watch_forks();
-// Ends the process if it is the child of a process with fibers. For slow paths, before anything that would wait.
-void die_if_forked();
+extern std::atomic<bool> s_is_forked;
+[[noreturn, gnu::cold]] void die_of_fork();
+// Ends the process if it is the child of a process with fibers. Before anything that would wait.
+inline void die_if_forked() {
+    if (s_is_forked.load(std::memory_order_relaxed)) [[unlikely]]
+        die_of_fork();
+}
 // This is one: so from its first instruction on. By a system call; signal-safe.
 [[nodiscard]] bool is_other_process();
 // A new runtime is active here.

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <exception>
 
 #include "runtime/base/spin_lock.hpp"
@@ -27,6 +28,9 @@ struct Parkable;
 class JoinCore {
 public:
     virtual ~JoinCore() = default;
+    // From the processor's blocks (join_blocks.hpp) where it fits into one. new: inside an Entry; std::bad_alloc.
+    static void* operator new(std::size_t bytes);
+    static void operator delete(void* memory, std::size_t bytes);
 
     void bind(Fiber& fiber);                // before it starts
     // True: the caller must destroy it, in user code, for it holds what the closure returned.
@@ -41,10 +45,11 @@ public:
 private:
     [[nodiscard]] bool wait_once(bool is_cancellable);
 
-    SpinLock lock_;  // guards the next four
+    // Guarded by lock_, all but is_done_:
     Fiber* fiber_ = nullptr;
     Parkable* waiter_ = nullptr;
     FiberState::Epoch epoch_ = 0;
+    SpinLock lock_;
     bool is_released_ = false;
     std::atomic<bool> is_done_{false};
 };

@@ -38,22 +38,19 @@ public:
     void push(Fiber& fiber) {
         if (overflow() == 0 && ring_.push(fiber)) [[likely]]
             return;
-        if (instead_) return instead_->push(fiber);
-        SpinGuard guard(lock_);
-        (fiber.has_begun ? begun_ : fresh_).push_back(fiber);
-        add_to_overflow(1);
+        push_slowly(fiber);
     }
 
     Fiber* pop() {
         if (Fiber* fiber = ring_.pop()) [[likely]]
             return fiber;
-        if (overflow() == 0) return nullptr;
-        refill(*this, k_refill - k_refill / 4, &List<Fiber>::last);
-        return ring_.pop();
+        return overflow() == 0 ? nullptr : pop_slowly();
     }
 
     // One that is run soon, or null: a hint.
     [[nodiscard]] const Fiber* peek(std::uint32_t before) const { return ring_.peek(before); }
+    // More than `count` will be popped before it is refilled: a hint.
+    [[nodiscard]] bool has_more_than(std::uint32_t count) const { return ring_.size() > count; }
 
     // Of the new fibers that wait in the overflow.
     Fiber* pop_oldest() {
@@ -81,6 +78,17 @@ private:
     [[nodiscard]] std::uint32_t overflow() const { return overflow_.load(std::memory_order_acquire); }
     void add_to_overflow(std::int32_t count) {
         overflow_.store(overflow_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(count), std::memory_order_release);
+    }
+
+    [[gnu::noinline]] void push_slowly(Fiber& fiber) {
+        if (instead_) return instead_->push(fiber);
+        SpinGuard guard(lock_);
+        (fiber.has_begun ? begun_ : fresh_).push_back(fiber);
+        add_to_overflow(1);
+    }
+    [[gnu::noinline]] Fiber* pop_slowly() {
+        refill(*this, k_refill - k_refill / 4, &List<Fiber>::last);
+        return ring_.pop();
     }
 
     // Moves up to k_refill of the overflow to the run queue of `target`, which has room: so many that have begun, and new ones,

@@ -14,28 +14,33 @@
 #include "runtime/base/time.hpp"
 #include "runtime/os/io_engine.hpp"
 #include "runtime/sched/counters.hpp"
+#include "runtime/sched/entry.hpp"
 #include "runtime/sched/fiber.hpp"
+#include "runtime/sched/join_blocks.hpp"
 #include "runtime/sched/local_queue.hpp"
-#include "runtime/sched/processor_word.hpp"
+#include "runtime/sched/magazine.hpp"
 #include "runtime/sched/timer_crowd.hpp"
 #include "runtime/sched/timer_heap.hpp"
+#include "runtime/sched/worker.hpp"
 
 namespace reeve::sched {
 
 struct Operation;
-class Worker;
-
-struct alignas(64) Processor {
+struct alignas(64) Processor : ProcessorEntry {
     Processor(unsigned number_, bool is_only_one, GlobalQueue* queue_instead, os::IoEngine& io_)
         : number(number_), queue(!is_only_one, queue_instead), io(io_) {}
+    ~Processor() {
+        JoinBlocks blocks;
+        join_blocks.give_all(blocks);
+    }
+    Processor(const Processor&) = delete;
+    Processor& operator=(const Processor&) = delete;
 
     const unsigned number;
     int home_cpu = -1;  // where its workers are kept while fibers that compute take turns; -1: nowhere
-    ProcessorWord word;
     std::atomic<Worker*> worker{nullptr};      // the holder; read by the monitor
     std::atomic<std::uint32_t> slices{0};      // fibers started or continued; read by the monitor
     std::atomic<std::int64_t> slice_began_ns{0};  // set where a clock was read anyway; 0: unknown
-    std::atomic<bool> is_overdue{false};       // set by the monitor: end the slice at the next chance
     std::atomic<std::int64_t> overdue_since_ns{0};  // when that slice began, as the monitor saw it; set before is_overdue
     std::atomic<bool> is_given{false};         // the holder was woken for it and has not got a CPU yet
     std::atomic<bool> is_idle{false};          // its worker sleeps in the engine; read by the monitor
@@ -83,12 +88,9 @@ struct alignas(64) Processor {
     static constexpr std::int64_t k_wake_worth_ns = 20'000;
     [[nodiscard]] bool has_work_to_share() const { return queue.size() * mean_slice_ns >= k_wake_worth_ns; }
 
-    static constexpr unsigned k_cached_stacks = 64;
-    context::Stack stacks[k_cached_stacks];    // of the default size, hottest last
-    unsigned stack_count = 0;
-    static constexpr unsigned k_cached_records = 64;
-    Fiber* records[k_cached_records];
-    unsigned record_count = 0;
+    Magazine<Fiber*, 64> records;
+    Magazine<context::Stack, 64> stacks;       // of the default size
+    Magazine<void*, 64> join_blocks;
     std::uint64_t next_fiber_id = 0;
     std::uint64_t last_fiber_id = 0;
 
@@ -99,5 +101,7 @@ struct alignas(64) Processor {
 
     Counters counters;
 };
+
+inline Processor* Worker::processor() const { return static_cast<Processor*>(processor_.load(std::memory_order_relaxed)); }
 
 }  // namespace reeve::sched

@@ -48,16 +48,10 @@ public:
     [[nodiscard]] bool enter(Claim& mine) {
         mine.is_up_.store(true, std::memory_order_relaxed);
         light_barrier();
-        Seen word = word_.load(std::memory_order_acquire);
-        if (names(word, mine) && (word & k_mark) == 0) [[likely]]
+        const Seen word = word_.load(std::memory_order_acquire);
+        if ((word & (k_address | k_mark)) == reinterpret_cast<std::uintptr_t>(&mine)) [[likely]]
             return true;
-        while (names(word, mine) && (word & k_mark) != 0) {
-            spin_pause();
-            word = word_.load(std::memory_order_acquire);
-        }
-        if (names(word, mine)) return true;
-        mine.is_up_.store(false, std::memory_order_relaxed);
-        return false;
+        return enter_slowly(mine, word);
     }
     void leave(Claim& mine) {
         REEVE_ASSERT(names(load(), mine) && mine.is_up_.load(std::memory_order_relaxed));
@@ -91,6 +85,17 @@ public:
     [[nodiscard]] bool is_held_by(const Claim& claim) const { return names(load(), claim); }
 
 private:
+    // The word is marked, or names another.
+    [[gnu::noinline]] bool enter_slowly(Claim& mine, Seen word) {
+        while (names(word, mine) && (word & k_mark) != 0) {
+            spin_pause();
+            word = word_.load(std::memory_order_acquire);
+        }
+        if (names(word, mine)) return true;
+        mine.is_up_.store(false, std::memory_order_relaxed);
+        return false;
+    }
+
     static constexpr Seen k_mark = 1;
     static constexpr unsigned k_address_bits = 48;  // above: a generation, so that a stale look takes nothing
     static constexpr Seen k_address = (Seen{1} << k_address_bits) - 2;

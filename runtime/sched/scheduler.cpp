@@ -37,26 +37,7 @@ void nap() {
     nanosleep(&pause, nullptr);
 }
 
-// From a processor's cache, which is filled from the pool when it is empty. Nothing when that is empty, too.
-template <class Thing, class Pool>
-Thing take_out(Thing* cached, unsigned& count, unsigned room, Pool& pool) {
-    if (count == 0) count = static_cast<unsigned>(pool.take(cached, room / 2));
-    return count == 0 ? Thing{} : cached[--count];
-}
-
-constexpr unsigned k_ahead = 4;  // of what is taken out, so many later ones are fetched from memory
-
-// Into a processor's cache, the hottest last; when it is full, the colder half goes to the pool.
-template <class Thing, class Pool>
-void put_away(Thing thing, Thing* cached, unsigned& count, unsigned room, Pool& pool) {
-    if (count == room) {
-        const unsigned half = room / 2;
-        pool.give(cached, half);
-        std::copy(cached + half, cached + room, cached);
-        count = room - half;
-    }
-    cached[count++] = thing;
-}
+constexpr unsigned k_ahead = 4;  // of what is taken out of a magazine, so many later ones are fetched from memory
 
 // The first thing on a new fiber's stack, and the last.
 void fiber_main(void* arrived) {
@@ -95,12 +76,12 @@ Scheduler::Scheduler(const Config& given)
                                  given.max_threads / 4)) {
     const unsigned count = config.workers != 0 ? config.workers : os::available_cpus();
     // Those in the caches of other processors are out of reach of who needs one.
-    if (!stacks.reserve(count * Processor::k_cached_stacks)) fatal("no address space for the stacks of fibers: check `ulimit -v`");
+    if (!stacks.reserve(count * decltype(Processor::stacks)::k_capacity))
+        fatal("no address space for the stacks of fibers: check `ulimit -v`");
     for (unsigned i = 0; i < count; ++i) {
         processors.push_back(std::make_unique<Processor>(i, count == 1, rehearsal ? &global : nullptr, io.engine(i)));
         // Making stacks waits for the process's memory map, which user code may keep busy later.
-        Processor& made = *processors.back();
-        made.stack_count = static_cast<unsigned>(stacks.take(made.stacks, Processor::k_cached_stacks));
+        processors.back()->stacks.fill(stacks);
     }
     // Only a runtime that is meant to fill all CPUs has one for each processor; others leave the choice to the kernel.
     if (!cpus.empty() && count == cpus.size())
@@ -207,92 +188,78 @@ context::StackPool& Scheduler::pool_of(std::size_t stack_bytes) {
     return *pool;
 }
 
-context::Stack Scheduler::take_stack(Processor* processor) {
+inline Fiber* Scheduler::take_record(Processor* processor) {
+    Fiber* record = nullptr;
+    if (!processor) {
+        fibers.take(&record, 1);
+        return record;
+    }
+    record = processor->records.take(fibers);
+    if (Fiber* const* later = processor->records.peek(k_ahead - 1)) fetch_lines(*later, sizeof(Fiber) / 64);
+    return record;
+}
+
+inline context::Stack Scheduler::take_stack(Processor* processor) {
     context::Stack stack;
     if (!processor) {
         stacks.take(&stack, 1);
         return stack;
     }
-    stack = take_out(processor->stacks, processor->stack_count, Processor::k_cached_stacks, stacks);
-    if (processor->stack_count >= k_ahead) fetch_top(processor->stacks[processor->stack_count - k_ahead]);
+    stack = processor->stacks.take(stacks);
+    if (const context::Stack* later = processor->stacks.peek(k_ahead - 1)) fetch_top(*later);
     return stack;
-}
-
-Fiber* Scheduler::take_record(Processor* processor) {
-    Fiber* record = nullptr;
-    if (processor) {
-        record = take_out(processor->records, processor->record_count, Processor::k_cached_records, fibers);
-        if (processor->record_count >= k_ahead) fetch_lines(processor->records[processor->record_count - k_ahead], sizeof(Fiber) / 64);
-        return record;
-    }
-    fibers.take(&record, 1);
-    return record;
 }
 
 Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes) {
     Worker* worker = current_worker();
     Processor* processor = worker ? worker->processor() : nullptr;
-    Fiber* record = take_record(processor);
-    if (!record) return nullptr;
-    Fiber& fiber = *record;
-    fiber.is_linked = false;
-    fiber.is_fiber = true;
-    fiber.room_is_taken = false;
-    fiber.state.reset(cancels_new_fibers.load(std::memory_order_relaxed));
-    fiber.belongings.store(nullptr, std::memory_order_relaxed);
-    fiber.timer_place.store(TimerHeap::k_none, std::memory_order_relaxed);
-    fiber.holds_hook = false;
-    fiber.has_begun = false;
-    fiber.has_exceptions = false;
-    fiber.bequeaths = false;
-    fiber.saved_errno = 0;
-    fiber.pins = 0;
-    fiber.held_by.store(nullptr, std::memory_order_relaxed);
-    fiber.side.saved = nullptr;
-    fiber.head.store(nullptr, std::memory_order_relaxed);
-    fiber.reason = "";
-    fiber.blocker.store({}, std::memory_order_relaxed);
-    fiber.join = nullptr;
+    const Fiber* maker = worker ? worker->current_fiber() : nullptr;
+    Fiber* fiber = take_record(processor);
+    if (!fiber) [[unlikely]]
+        return nullptr;
+    fiber->renew(cancels_new_fibers.load(std::memory_order_relaxed));
+    const bool is_plain = name.empty() && (stack_bytes == 0 || stack_bytes == config.stack_bytes) && !(maker && maker->bequeaths);
+    if (!is_plain && !fit_out(*fiber, processor, name, stack_bytes, maker)) [[unlikely]] {
+        fibers.give(&fiber, 1);
+        return nullptr;
+    }
+    if (!processor) [[unlikely]] {
+        fiber->id = outside_id_.fetch_add(1, std::memory_order_relaxed);
+        fiber->since_ns = monotonic_ns();
+        started_outside_.fetch_add(1, std::memory_order_release);
+        return fiber;
+    }
+    if (processor->next_fiber_id == processor->last_fiber_id) [[unlikely]] {
+        processor->next_fiber_id = outside_id_.fetch_add(k_id_block, std::memory_order_relaxed);
+        processor->last_fiber_id = processor->next_fiber_id + k_id_block;
+    }
+    fiber->id = processor->next_fiber_id++;
+    // The processor's clock may be older than the shortage.
+    fiber->since_ns = is_short_of_threads() ? monotonic_ns() : processor->now_ns;
+    processor->counters.fibers_started.add();
+    if (config.preemption && maker && maker->pins == 0) processor->count_start();
+    return fiber;
+}
+
+bool Scheduler::fit_out(Fiber& fiber, Processor* processor, std::string_view name, std::size_t stack_bytes, const Fiber* maker) {
     if (stack_bytes != 0 && stack_bytes != config.stack_bytes) {
         context::StackPool& pool = pool_of(stack_bytes);
         context::Stack stack;
-        if (pool.take(&stack, 1) == 0) {
-            fibers.give(&record, 1);
-            return nullptr;
-        }
+        if (pool.take(&stack, 1) == 0) return false;
         give_stack(fiber, stack, pool);
     }
+    StackHead& head = with_stack(fiber, processor);
     if (!name.empty()) {
-        StackHead& head = with_stack(fiber, processor);
         const std::size_t length = std::min(name.size(), Fiber::k_name_bytes - 1);
         memcpy(head.name, name.data(), length);
         head.name[length] = '\0';
         fiber.bequeaths = true;
     }
-    const Fiber* maker = worker ? worker->current_fiber() : nullptr;
-    if (maker && maker->bequeaths) [[unlikely]] {
-        with_stack(fiber, processor);
-        inherit(fiber, *maker);
-    }
-    if (processor) {
-        if (processor->next_fiber_id == processor->last_fiber_id) {
-            processor->next_fiber_id = outside_id_.fetch_add(k_id_block, std::memory_order_relaxed);
-            processor->last_fiber_id = processor->next_fiber_id + k_id_block;
-        }
-        fiber.id = processor->next_fiber_id++;
-        // The processor's clock may be older than the shortage.
-        fiber.since_ns = is_short_of_threads() ? monotonic_ns() : processor->now_ns;
-        processor->counters.fibers_started.add();
-        if (config.preemption && maker && maker->pins == 0) processor->count_start();
-    } else {
-        fiber.id = outside_id_.fetch_add(1, std::memory_order_relaxed);
-        fiber.since_ns = monotonic_ns();
-        started_outside_.fetch_add(1, std::memory_order_release);
-    }
-    return record;
+    if (maker && maker->bequeaths) inherit(fiber, *maker);
+    return true;
 }
 
-void Scheduler::give_stack(Fiber& fiber, const context::Stack& stack, context::StackPool& pool) {
+inline void Scheduler::give_stack(Fiber& fiber, const context::Stack& stack, context::StackPool& pool) {
     StackHead& head = *StackHead::of(stack);
     head.stack = stack;
     head.pool = &pool;
@@ -302,7 +269,7 @@ void Scheduler::give_stack(Fiber& fiber, const context::Stack& stack, context::S
     fiber.head.store(&head, std::memory_order_release);
 }
 
-StackHead& Scheduler::with_stack(Fiber& fiber, Processor* processor) {
+inline StackHead& Scheduler::with_stack(Fiber& fiber, Processor* processor) {
     if (StackHead* head = fiber.head.load(std::memory_order_relaxed)) return *head;
     const context::Stack stack = take_stack(processor);
     if (!stack) fatal("no stack for a fiber, though one was reserved");  // FiberPool's I3
@@ -338,17 +305,18 @@ void Scheduler::start(Fiber& fiber) {
     fiber.phase.store(Phase::runnable, std::memory_order_release);
     Worker* worker = current_worker();
     Processor* mine = worker && worker->depth() > 0 ? worker->processor() : nullptr;
-    if (mine) {
-        mine->queue.push(fiber);
-        // poll() announces all it found at once. Little work is done sooner by this worker than by one that must be woken;
-        // should this one not get to it after all, the monitor wakes another.
-        if (worker->is_polling() || !mine->has_work_to_share()) return;
-        notify_work();
-    } else {
-        const Visit visit(*this);
-        global.push(fiber);
-        notify_work();
-    }
+    if (!mine) [[unlikely]]
+        return start_outside(fiber);
+    mine->queue.push(fiber);
+    // poll() announces all it found at once. Little work is done sooner by this worker than by one that must be woken;
+    // should this one not get to it after all, the monitor wakes another.
+    if (!worker->is_polling() && mine->has_work_to_share()) notify_work();
+}
+
+void Scheduler::start_outside(Fiber& fiber) {
+    const Visit visit(*this);
+    global.push(fiber);
+    notify_work();
 }
 
 void Scheduler::recycle(Processor& processor, Fiber& fiber) {
@@ -358,9 +326,9 @@ void Scheduler::recycle(Processor& processor, Fiber& fiber) {
     context::StackPool* pool = head.pool;
     fiber.phase.store(Phase::free, std::memory_order_release);
     processor.counters.fibers_ended.add();
-    put_away(&fiber, processor.records, processor.record_count, Processor::k_cached_records, fibers);
+    processor.records.give(&fiber, fibers);
     if (pool == &stacks)
-        put_away(stack, processor.stacks, processor.stack_count, Processor::k_cached_stacks, stacks);
+        processor.stacks.give(stack, stacks);
     else
         pool->give(&stack, 1);
 }

@@ -161,6 +161,9 @@ private:
     context::StackPool& pool_of(std::size_t stack_bytes);
     Fiber* take_record(Processor* processor);
     context::Stack take_stack(Processor* processor);
+    // What is not usual: false when the address space is exhausted.
+    [[gnu::cold]] bool fit_out(Fiber& fiber, Processor* processor, std::string_view name, std::size_t stack_bytes, const Fiber* maker);
+    [[gnu::cold]] void start_outside(Fiber& fiber);  // of the runtime: by a plain thread, or a worker without a processor
     void give_stack(Fiber& fiber, const context::Stack& stack, context::StackPool& pool);
     StackHead& with_stack(Fiber& fiber, Processor* processor);  // of the default size, unless it has one already
     bool wait_for_fibers(std::int64_t deadline_ns);

@@ -30,22 +30,12 @@
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
 #include "runtime/sched/blocker.hpp"
+#include "runtime/sched/entry.hpp"
 #include "runtime/sched/fiber_state.hpp"
 
 namespace reeve::sched {
 
 struct Parkable;
-
-// "In the runtime", for the length of a scope: the processor cannot be taken and the fiber is not stopped. Entering is
-// where a worker learns that its processor was taken, and waits for another. Leaving is where a slice that is over ends.
-// Nests; free of effect on plain threads. After anything that parks the worker may have changed, the Entry holds on.
-class [[nodiscard]] Entry {
-public:
-    Entry();
-    ~Entry();
-    Entry(const Entry&) = delete;
-    Entry& operator=(const Entry&) = delete;
-};
 
 enum class Cancellable : bool { no, yes };
 

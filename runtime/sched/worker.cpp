@@ -37,48 +37,15 @@ constexpr std::int64_t k_held_quarters = 2;
 
 // --- entering and leaving ---------------------------------------------------------------------------------------------
 
-inline bool Worker::try_claim() {
-    Processor* mine = processor();
-    return mine && mine->word.enter(claim_);
-}
+void WorkerEntry::await_another() { static_cast<Worker*>(this)->attach(); }
 
-void Worker::enter() {
-    const unsigned depth = depth_.load(std::memory_order_relaxed);
-    depth_.store(depth + 1, std::memory_order_relaxed);
-    if (depth != 0) return;
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
-    if (!try_claim()) [[unlikely]]
-        attach();
-}
-
-void Worker::leave() {
-    const unsigned depth = depth_.load(std::memory_order_relaxed);
-    if (depth == 1) {
-        processor()->word.leave(claim_);
-        std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
-    }
-    depth_.store(depth - 1, std::memory_order_relaxed);
-}
-
-void Worker::leave_or_yield() {
+void WorkerEntry::leave_overdue() {
+    auto& self = static_cast<Worker&>(*this);
     // A fiber that holds a lock of the OS did not ask to wait here: it goes on, as it would when asked by signal.
-    if (depth() == 1 && processor()->is_overdue.load(std::memory_order_relaxed) && os::held_locks() == 0) [[unlikely]] {
-        processor()->counters.yields_overdue.add();
-        scheduler.ledger.yielded(processor()->overdue_slice_ns());
-        switch_away(After::yielded).leave();
-    } else {
-        leave();
-    }
-}
-
-Entry::Entry() {
-    schedule_point(Place::outside);
-    if (Worker* worker = current_worker()) worker->enter();
-}
-
-Entry::~Entry() {
-    if (Worker* worker = current_worker()) worker->leave_or_yield();
-    schedule_point(Place::outside);
+    if (os::held_locks() != 0) return leave();
+    self.processor()->counters.yields_overdue.add();
+    self.scheduler.ledger.yielded(self.processor()->overdue_slice_ns());
+    self.switch_away(After::yielded).leave();
 }
 
 bool Worker::is_detached() const {
@@ -217,7 +184,7 @@ void Worker::detach() {
         return;
     }
     scheduler.monitor->note_detached(*this);
-    std::atomic_signal_fence(std::memory_order_seq_cst);  // I2
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // Entry's I1
     depth_.store(0, std::memory_order_relaxed);
 }
 

@@ -9,13 +9,10 @@
 // At its next entry into the runtime it queues itself, with the fiber, and sleeps until somebody gives it a processor.
 // A pinned fiber that parks keeps its thread, too (stay.cpp).
 //
-// Callers are named per method. "In the runtime": depth() > 0 and, but for a detached worker in attach(), a processor is
-// held. The signal handler may interrupt anything; it looks at depth first.
+// Callers are named per method. "In the runtime": see entry.hpp, which has the part of a worker that user code looks at.
 //
 // I1  A fiber runs only on the worker whose `fiber` it is; held_by is set while that worker waits with it.
-// I2  depth is raised before the processor's word is asked for, and lowered after it was given back: depth 0 means no
-//     lock of the runtime is held by this thread.
-// I3  A worker never exits before the scheduler ends: kernel requests die with the thread that submitted them.
+// I2  A worker never exits before the scheduler ends: kernel requests die with the thread that submitted them.
 #pragma once
 
 #include <atomic>
@@ -26,8 +23,8 @@
 #include "runtime/context/exception_state.hpp"
 #include "runtime/os/futex.hpp"
 #include "runtime/os/signal_timer.hpp"
+#include "runtime/sched/entry.hpp"
 #include "runtime/sched/ledger.hpp"
-#include "runtime/sched/processor_word.hpp"
 
 namespace reeve::sched {
 
@@ -55,18 +52,14 @@ enum class After : std::uint8_t { nothing, yielded, parked, ended };
 // processor's own CPU; `in_my_place` as well, but the giver sleeps next and is not disturbed in doing so.
 enum class Wake : std::uint8_t { anywhere, at_home, in_my_place };
 
-class Worker {
+class Worker : public WorkerEntry {
 public:
     explicit Worker(Scheduler& owner) : scheduler(owner) {}
 
     // The body of its thread.
     void main();
 
-    // --- entering and leaving the runtime; its own thread, user code
-    void enter();
-    void leave();
-    // leave() for the end of a call: if the slice is over and this leaves the runtime, the fiber yields first.
-    void leave_or_yield();
+    // --- its own thread, user code
     // Gives the processor away for good, to run user code that will block; the next enter() waits for another.
     void detach();
 
@@ -119,10 +112,9 @@ public:
     [[nodiscard]] bool is_detached() const;
 
     [[nodiscard]] Fiber* current_fiber() const { return fiber.load(std::memory_order_relaxed); }
-    [[nodiscard]] Processor* processor() const { return processor_.load(std::memory_order_relaxed); }
+    [[nodiscard]] Processor* processor() const;  // processor.hpp
     // In poll(): what becomes runnable now is run by this worker next, or announced once for all of it.
     [[nodiscard]] bool is_polling() const { return is_polling_; }
-    [[nodiscard]] unsigned depth() const { return depth_.load(std::memory_order_relaxed); }
 
     Scheduler& scheduler;
     pthread_t thread{};
@@ -140,7 +132,7 @@ public:
     std::atomic<bool> has_ended{false};            // its thread has nothing more to do
 
 private:
-    [[nodiscard]] bool try_claim();
+    friend class WorkerEntry;
     void attach();
     void watch_for_end(std::int64_t until_ns) const;
     bool mind(Processor& processor);               // waits with a fiber that stays, and for work
@@ -162,9 +154,6 @@ private:
     void look_at_clock(Processor& processor);
     void load(Fiber& fiber);
 
-    std::atomic<Processor*> processor_{nullptr};
-    Claim claim_;                                  // on the processor
-    std::atomic<unsigned> depth_{1};               // scheduler and start-up code is in the runtime
     bool is_pinned_ = false;                       // by settle(), until unsettle()
     bool is_batch_ = false;
     std::atomic<std::int64_t> slice_ns_{0};        // asked for last
@@ -185,5 +174,8 @@ private:
     context::ExceptionState* exceptions_ = nullptr;
     int* errno_location_ = nullptr;
 };
+
+// Of the calling thread, see current.hpp.
+[[nodiscard]] inline Worker* current_worker() { return static_cast<Worker*>(current_worker_entry()); }
 
 }  // namespace reeve::sched

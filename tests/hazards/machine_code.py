@@ -33,7 +33,7 @@ class Function:
         """An instruction; `symbol` is what a relocation says about its target."""
         if name.startswith(('call', 'j')):
             self.add_jump(name, operands, symbol)
-        elif '%fs:0x0' in operands.split(',')[0]:
+        elif operands.split(',')[0] == '%fs:0x0':  # with a register behind it: what a thread-local contains
             self.held = operands.split('%')[-1]
             if self.held in KEPT_OVER_CALLS:
                 self.kept.append(f'{name} {operands}')

@@ -1,8 +1,9 @@
 // The hand-over: holder, monitor, successor and the holder's signal handler, in every order.
 //
-// ProcessorWord and HeldQueue are the unchanged headers. What Worker (enter, leave, hand_over, park_preempted, attach,
-// stand_in_line, await_processor, give) and Monitor (ask, watch, take, take_back_successor) do with them is told here again,
-// access by access, without fibers and without what does not bear on who holds the processor: a change there belongs here, too.
+// WorkerEntry (enter and both ways to leave), ProcessorWord and HeldQueue are the unchanged headers. What Worker (hand_over,
+// park_preempted, attach, stand_in_line, await_processor, give) and Monitor (ask, watch, take, take_back_successor) do with them is
+// told here again, access by access, without fibers and without what does not bear on who holds the processor: a change there
+// belongs here, too.
 //
 // A processor travels in user state. The monitor may take it again before the worker that was woken has claimed it; that one
 // then stands in line again.
@@ -15,21 +16,17 @@ using reeve::model::explore;
 using reeve_model::sched::Claim;
 using reeve_model::sched::Fiber;
 using reeve_model::sched::HeldQueue;
+using reeve_model::sched::ProcessorEntry;
 using reeve_model::sched::ProcessorWord;
+using reeve_model::sched::WorkerEntry;
 
 namespace {
 
 struct Machine;
 
-struct Worker {
+struct Worker : WorkerEntry {
     explicit Worker(Machine& machine_) : machine(machine_) {}
 
-    void enter() {
-        const unsigned before = depth.load();
-        depth.store(before + 1);
-        if (before == 0 && !try_claim()) attach();
-    }
-    void leave();
     void on_signal();
     void attach();
     void hand_over();
@@ -37,14 +34,14 @@ struct Worker {
     void give(Claim* giver);
     void stand_in_line(HeldQueue& queue);
     [[nodiscard]] bool await_processor();
-    [[nodiscard]] bool try_claim();
     [[nodiscard]] bool is_detached();
+    void give_up_processor() { processor_.store(nullptr); }
+    void begin_user_code() { depth_.store(0); }
+    [[nodiscard]] bool claims() { return try_claim(); }
+    [[nodiscard]] Claim& its_claim() { return claim_; }
 
     Machine& machine;
     Fiber fiber{};                             // which fiber is which: by address
-    std::TracedAtomic<bool> has_processor{false};
-    Claim claim;
-    std::TracedAtomic<unsigned> depth{0};
     std::TracedAtomic<bool> is_waiting{false};
     std::TracedAtomic<Worker*> successor{nullptr};
     std::TracedAtomic<bool> token{false};      // of the parker
@@ -52,7 +49,7 @@ struct Worker {
 
 // One processor, its holder, and a spare worker.
 struct Machine {
-    ProcessorWord word;
+    ProcessorEntry processor;
     std::TracedAtomic<Worker*> holder{nullptr};
     std::TracedAtomic<bool> is_given{false};   // and not claimed yet
     HeldQueue returning;
@@ -73,21 +70,13 @@ struct Machine {
     [[nodiscard]] Worker* take_spare() { return std::exchange(spare_is_free, false) ? &spare : nullptr; }
 };
 
-bool Worker::try_claim() { return has_processor.load() && machine.word.enter(claim); }
-
-void Worker::leave() {
-    const unsigned before = depth.load();
-    if (before == 1) machine.word.leave(claim);
-    depth.store(before - 1);
-}
-
 bool Worker::is_detached() {
     if (is_waiting.load()) return false;
-    return !has_processor.load() || !machine.word.is_held_by(claim);
+    return !processor_.load() || !machine.processor.word.is_held_by(claim_);
 }
 
 void Worker::on_signal() {
-    if (depth.load() != 0) return;
+    if (depth() != 0) return;
     hand_over();
     if (is_detached()) park_preempted();
 }
@@ -100,14 +89,14 @@ void Worker::hand_over() {
         return;
     }
     machine.use();
-    next->give(&claim);
+    next->give(&claim_);
 }
 
 void Worker::park_preempted() {
     do stand_in_line(machine.preempted);
     while (!await_processor());
     machine.use();
-    machine.word.leave(claim);
+    machine.processor.word.leave(claim_);
 }
 
 void Worker::attach() {
@@ -117,7 +106,7 @@ void Worker::attach() {
 
 void Worker::stand_in_line(HeldQueue& queue) {
     is_waiting.store(true);
-    has_processor.store(false);
+    give_up_processor();
     queue.push(fiber);
 }
 
@@ -125,7 +114,7 @@ bool Worker::await_processor() {
     do {
         block_until([this] { return token.peek(); });
         (void)token.exchange(false);
-    } while (!has_processor.load());
+    } while (!processor_.load());
     if (!try_claim()) return false;
     machine.is_given.store(false);
     return true;
@@ -133,10 +122,10 @@ bool Worker::await_processor() {
 
 void Worker::give(Claim* giver) {
     machine.holder.store(this);
-    has_processor.store(true);
+    processor_.store(&machine.processor);
     is_waiting.store(false);
     machine.is_given.store(true);
-    machine.word.give(giver, claim);
+    machine.processor.word.give(giver, claim_);
     token.store(true);
 }
 
@@ -147,7 +136,7 @@ void run_spare(Machine& machine, const bool& is_over) {
         block_until([&] { return self.token.peek() || is_over; });
         if (!self.token.peek()) return;
         self.token.exchange(false);
-        if (!self.try_claim()) reeve::model::fail("taken again from a spare");
+        if (!self.claims()) reeve::model::fail("taken again from a spare");
         machine.is_given.store(false);
         block_until([&] { return machine.returning.size() + machine.preempted.size() != 0 || is_over; });
         machine.use();
@@ -156,29 +145,29 @@ void run_spare(Machine& machine, const bool& is_over) {
         if (!held) return;
         if (held != &machine.first.fiber) reeve::model::fail("a fiber that nobody held");
         self.is_waiting.store(true);
-        self.has_processor.store(false);
-        machine.first.give(&self.claim);
+        self.give_up_processor();
+        machine.first.give(&self.its_claim());
         machine.put_spare();
     }
 }
 
 // The monitor's turns. It knows the spare has no fiber, and takes a processor that was given only from who has one.
 void take(Machine& machine, ProcessorWord::Seen seen, Worker& next) {
-    if (machine.word.take(seen))
+    if (machine.processor.word.take(seen))
         next.give(nullptr);
     else
         machine.put_spare();
 }
 
 void watch_asked(Machine& machine) {
-    const std::uint64_t seen = machine.word.load();
+    const std::uint64_t seen = machine.processor.word.load();
     if (machine.holder.load() != &machine.first || !ProcessorWord::is_user(seen) || machine.is_given.load()) return;
     // None: it is handing over.
     if (Worker* next = machine.first.successor.exchange(nullptr)) take(machine, seen, *next);
 }
 
 void watch_given(Machine& machine) {
-    const std::uint64_t seen = machine.word.load();
+    const std::uint64_t seen = machine.processor.word.load();
     if (machine.holder.load() != &machine.first || !ProcessorWord::is_user(seen) || !machine.is_given.load()) return;
     if (Worker* next = machine.take_spare()) take(machine, seen, *next);
 }
@@ -187,7 +176,7 @@ void start(Machine& machine) {
     machine.first.give(nullptr);
     machine.first.token.exchange(false);
     machine.is_given.store(false);
-    machine.spare.depth.store(1);
+    machine.first.begin_user_code();
 }
 
 void hand_over_in_every_order(unsigned switches) {
@@ -203,7 +192,7 @@ void hand_over_in_every_order(unsigned switches) {
                 machine.first.leave();
                 machine.first.enter();
                 machine.use();
-                machine.first.leave();
+                machine.first.leave_or_yield();
                 has_used = true;
                 is_over = true;
             },
@@ -223,8 +212,8 @@ void hand_over_in_every_order(unsigned switches) {
         execution.expect(has_used, "the fiber did not end");
         const bool spare_holds = machine.holder.peek() == &machine.spare;
         execution.expect(machine.spare_is_free != spare_holds, "the spare is lost, or used and free");
-        execution.expect(machine.first.depth.peek() == 0, "the depth is wrong");
-        execution.expect(machine.word.is_held_by(machine.holder.peek()->claim), "nobody holds the processor");
+        execution.expect(machine.first.depth() == 0, "the depth is wrong");
+        execution.expect(machine.processor.word.is_held_by(machine.holder.peek()->its_claim()), "nobody holds the processor");
         execution.expect(machine.returning.is_empty() && machine.preempted.is_empty(), "somebody still stands in line");
     });
     CHECK(explored.failure == "");
@@ -233,10 +222,17 @@ void hand_over_in_every_order(unsigned switches) {
 
 }  // namespace
 
+namespace reeve_model::sched {
+
+void WorkerEntry::await_another() { static_cast<::Worker*>(this)->attach(); }
+void WorkerEntry::leave_overdue() { reeve::model::fail("no slice was over"); }
+
+}  // namespace reeve_model::sched
+
 // Seen failing with hand_over() giving the processor away without try_claim() (renew() finds it in user state), and with the
 // depth raised after the claim in enter(): a signal between a claim that failed and attach() makes the fiber stand in line
-// twice, and in the end all wait. And with attach() standing in line but once, with await_processor() claiming nothing, and with
-// give() waking the new holder before it puts the word into user state.
+// twice, and in the end all wait; and with the depth lowered before the word is left. And with attach() standing in line but once,
+// with await_processor() claiming nothing, and with give() waking the new holder before it puts the word into user state.
 TEST_CASE("hand-over: asked, unanswered, taken: one holder, and the spare is neither lost nor used twice", "[model]") {
     hand_over_in_every_order(2);
 }

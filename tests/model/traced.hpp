@@ -93,6 +93,7 @@ private:
 #include "runtime/base/point.hpp"  // its hook is no part of any protocol: not traced
 #define atomic TracedAtomic
 #define __builtin_ia32_pause ::traced_pause
+#define REEVE_MODELS_ENTRY  // who is in the runtime, waiting.cpp says
 
 inline void traced_pause();
 

@@ -125,13 +125,14 @@ std::TracedAtomic<Scheduler*> Scheduler::s_active{&no_scheduler()};
 Entry::Entry() = default;
 Entry::~Entry() = default;
 
-Worker* current_worker() {
+WorkerEntry* current_worker_entry() {
     // The test's own thread looks at what is left.
     if (reeve::model::current() == reeve::model::k_no_thread) return nullptr;
     return self().worker ? &*self().worker : nullptr;
 }
 ThreadParkable& current_thread_parkable() { return self().thread; }
-void die_if_forked() {}
+std::TracedAtomic<bool> s_is_forked{false};
+void die_of_fork() { reeve::model::fail("there was no fork"); }
 
 void Worker::give(Processor& processor, Claim*, Wake) { processor_.store(&processor); }
 

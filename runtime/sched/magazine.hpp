@@ -1,0 +1,65 @@
+// Magazine: what a processor keeps at hand of things that a pool has for all of them.
+//
+// Idea. Most of what is taken was given back a moment ago, by the same processor: it is still in the caches, and no lock is
+// needed. An empty magazine is half filled from the pool, a full one gives it the colder half. After Bonwick and Adams,
+// "Magazines and Vmem" (2001).
+//
+// A pool has take(Thing* into, count), which returns how many there were, and give(const Thing* things, count).
+//
+// Callers. The holder of the processor. Not signal-safe.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+namespace reeve::sched {
+
+template <class Thing, unsigned capacity>
+class Magazine {
+public:
+    static constexpr unsigned k_capacity = capacity;
+
+    // A default Thing when the pool is empty, too.
+    template <class Pool>
+    Thing take(Pool& pool) {
+        if (count_ == 0) [[unlikely]] {
+            fill(pool, capacity / 2);
+            if (count_ == 0) return Thing{};
+        }
+        return things_[--count_];
+    }
+    template <class Pool>
+    void give(const Thing& thing, Pool& pool) {
+        if (count_ == capacity) [[unlikely]]
+            give_half(pool);
+        things_[count_++] = thing;
+    }
+
+    // Of an empty one.
+    template <class Pool>
+    [[gnu::noinline, gnu::cold]] void fill(Pool& pool, unsigned count = capacity) {
+        count_ = static_cast<unsigned>(pool.take(things_, count));
+    }
+    template <class Pool>
+    void give_all(Pool& pool) {
+        pool.give(things_, count_);
+        count_ = 0;
+    }
+
+    // Taken after `before` others, or null.
+    [[nodiscard]] const Thing* peek(unsigned before) const { return before < count_ ? &things_[count_ - 1 - before] : nullptr; }
+
+private:
+    template <class Pool>
+    [[gnu::noinline, gnu::cold]] void give_half(Pool& pool) {
+        constexpr unsigned k_half = capacity / 2;
+        pool.give(things_, k_half);
+        std::copy(things_ + k_half, things_ + capacity, things_);
+        count_ = capacity - k_half;
+    }
+
+    Thing things_[capacity];  // the hottest last
+    unsigned count_ = 0;
+};
+
+}  // namespace reeve::sched
