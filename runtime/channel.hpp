@@ -111,7 +111,6 @@ public:
 
     // Waiting senders and receivers end with Errc::closed; values in the buffer can still be received. Idempotent.
     void close() const {
-        sched::Entry entry;
         const std::shared_ptr<Core> held = core_;  // those it wakes first may let go of the channel before the last are woken
         held->close();
     }

@@ -3,19 +3,25 @@
 namespace reeve::sched {
 
 void ChannelCore::close() {
-    constexpr int k_batch = 64;  // made ready while they are still in the caches, and while the next ones are claimed elsewhere
-    for (bool more = true; more;) {
-        ReadyList woken;
-        {
-            SpinGuard guard(lock);
-            is_closed = true;
-            for (WaitQueue* queue : {&receivers, &senders})
-                for (int i = 0; i < k_batch && !queue->is_empty(); ++i)
-                    if (Waiter* waiter = queue->claim_first(Outcome::closed)) woken.add(*waiter);
-            more = !receivers.is_empty() || !senders.is_empty();
-        }
-        woken.ready_all();
+    while (close_some()) {}
+}
+
+bool ChannelCore::close_some() {
+    constexpr int k_batch = 64;  // made ready, and run, while they are still in the caches
+    Entry entry;
+    ReadyList woken;
+    bool more;
+    {
+        SpinGuard guard(lock);
+        is_closed = true;
+        for (WaitQueue* queue : {&receivers, &senders})
+            for (int i = 0; i < k_batch && !queue->is_empty(); ++i)
+                if (Waiter* waiter = queue->claim_first(Outcome::closed)) woken.add(*waiter);
+        more = !receivers.is_empty() || !senders.is_empty();
     }
+    woken.ready_all();
+    if (more) give_way();
+    return more;
 }
 
 Error ChannelCore::give_up(Waiter& waiter, WaitQueue& queue, Outcome outcome, const char* operation) {

@@ -28,7 +28,8 @@ struct Step {
 };
 
 struct ChannelCore {
-    // Takes and releases the lock itself. Whoever waits ends with Outcome::closed.
+    // Takes and releases the lock itself. Whoever waits ends with Outcome::closed. From user code: who closes what very many wait
+    // for lets them go first, some at a time.
     void close();
 
     // The wait ended without a partner. Takes and releases the lock itself.
@@ -40,6 +41,8 @@ struct ChannelCore {
         lots = lots * 1664525 + 1013904223;
         return static_cast<std::size_t>(std::uint64_t{lots} * bound >> 32);
     }
+
+    [[nodiscard]] bool close_some();  // false: it was the last
 
     SpinLock lock;
     bool is_closed = false;

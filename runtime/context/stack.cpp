@@ -62,6 +62,8 @@ bool StackPool::add_slab() {
     if (memory == MAP_FAILED) return false;
     madvise(memory, bytes, MADV_NOHUGEPAGE);  // a huge page would make every stack 2 MiB resident
     slabs_.push_back(static_cast<std::byte*>(memory));
+    hot_.reserve(room());
+    cold_.reserve(room());
     return true;
 }
 
@@ -119,9 +121,8 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
     SpinGuard guard_lock(lock_);
     std::size_t taken = 0;
     while (taken < count) {
-        if (auto& pool = hot_.empty() ? cold_ : hot_; !pool.empty()) {
-            into[taken++] = ending_at(pool.back());
-            pool.pop_back();
+        if (auto& pool = hot_.size() != 0 ? hot_ : cold_; pool.size() != 0) {
+            into[taken++] = ending_at(pool.pop_youngest());
         } else if (const std::size_t carved = carve(into + taken, count - taken)) {
             taken += carved;
         } else {
@@ -136,7 +137,7 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
 
 void StackPool::give(const Stack* stacks, std::size_t count) {
     SpinGuard guard_lock(lock_);
-    for (std::size_t i = 0; i < count; ++i) hot_.push_back(stacks[i].top);
+    for (std::size_t i = 0; i < count; ++i) hot_.push(stacks[i].top);
 }
 
 bool StackPool::begin_trim_period() {
@@ -158,14 +159,13 @@ bool StackPool::trim(std::size_t count) {
         SpinGuard guard_lock(lock_);
         taken = std::min({count, k_batch, unneeded_, hot_.size() - std::min(hot_.size(), k_hot_stacks)});
         unneeded_ -= taken;
-        std::copy_n(hot_.begin(), taken, batch);
-        hot_.erase(hot_.begin(), hot_.begin() + static_cast<std::ptrdiff_t>(taken));
+        for (std::size_t i = 0; i < taken; ++i) batch[i] = hot_.pop_oldest();
         least_hot_ -= std::min(least_hot_, taken);
     }
     if (taken == 0) return false;
     for (std::size_t i = 0; i < taken; ++i) madvise(ending_at(batch[i]).bottom, stack_bytes_ - k_page, MADV_DONTNEED);
     SpinGuard guard_lock(lock_);
-    cold_.insert(cold_.end(), batch, batch + taken);
+    for (std::size_t i = 0; i < taken; ++i) cold_.push(batch[i]);
     return true;
 }
 

@@ -14,10 +14,10 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <vector>
 
 #include "runtime/base/spin_lock.hpp"
+#include "runtime/context/freed_stacks.hpp"
 
 namespace reeve::context {
 
@@ -73,9 +73,8 @@ private:
     std::size_t carved_ = 0;    // stacks handed out so far
     std::size_t least_hot_ = 0; // in this period
     std::size_t unneeded_ = 0;  // of the hot ones, in the period before; not trimmed yet
-    // By their tops:
-    std::deque<std::byte*> hot_;   // freed, pages still there; the one that lies here for longest first
-    std::deque<std::byte*> cold_;  // freed, pages given back
+    FreedStacks hot_;   // pages still there
+    FreedStacks cold_;  // pages given back
     std::vector<unsigned> valgrind_ids_;  // of stacks it was told about
     bool guards_in_batches_ = true;
     bool guards_by_madvise_ = true;

@@ -10,6 +10,7 @@
 // Any address may be asked for.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -26,24 +27,48 @@ inline void fetch_lines(const void* first, std::size_t count) {
 // What whoever ends its wait looks at first.
 inline void fetch(const Parkable& who) { fetch_lines(&who, 1); }
 
-// Before each switch, of those that run soon: the record of one; every so often the stacks of some, whose records came with earlier
-// calls; and of the third all that its innermost frames will need. Should one have been stolen, what is read there is
-// changing: any value will do, but ThreadSanitizer need not see it.
-inline void fetch_ahead([[maybe_unused]] const LocalQueue& queue, [[maybe_unused]] std::uint32_t switches) {
+// What a processor has asked for, of the fibers in its run queue.
+class FetchAhead {
+public:
+    // Before each switch. Of those that run soon: the records of a dozen; the stacks of some, together, once their records are there;
+    // and of the third all that its innermost frames will need. Where many came at once, stolen or from the overflow, nothing was
+    // asked for yet, and the first ones are asked for together. Should one have been stolen meanwhile, what is read there is changing:
+    // any value will do, but ThreadSanitizer need not see it.
+    void look([[maybe_unused]] const LocalQueue& queue) {
 #ifndef REEVE_SANITIZED
-    constexpr std::uint32_t k_together = 4;
-    constexpr std::uint32_t k_soon = 2;
-    if (!queue.has_more_than(k_soon)) return;
-    const auto fetch_frames = [&queue](std::uint32_t before, std::size_t lines) {
-        const Fiber* soon = queue.peek(before);
-        if (soon && soon->side.saved) fetch_lines(soon->side.saved, lines);
-    };
-    if (const Fiber* later = queue.peek(3 * k_together)) fetch_lines(later, sizeof(Fiber) / 64);
-    if (switches % k_together == 0)
-        for (std::uint32_t before = k_together; before < 2 * k_together; ++before) fetch_frames(before, 1);
-    fetch_frames(k_soon, 8);
+        constexpr std::uint32_t k_records = 12;
+        constexpr std::uint32_t k_stacks = 4;
+        constexpr std::uint32_t k_soon = 2;
+        const std::uint32_t waiting = queue.in_ring();
+        if (waiting <= k_soon) return;
+        const std::uint32_t first = queue.popped();
+        const auto fetch_frames = [&queue](std::uint32_t before, std::size_t lines) {
+            const Fiber* soon = queue.peek(before);
+            if (soon && soon->side.saved) fetch_lines(soon->side.saved, lines);
+        };
+        std::uint32_t known = count_from(first, records_, waiting);
+        for (; known < std::min(waiting, k_records); ++known)
+            if (const Fiber* later = queue.peek(known)) fetch_lines(later, sizeof(Fiber) / 64);
+        records_ = first + known;
+        known = count_from(first, stacks_, waiting);
+        if (known < k_stacks) {
+            for (const std::uint32_t end = std::min(waiting, known + k_stacks); known < end; ++known) fetch_frames(known, 1);
+            stacks_ = first + known;
+        }
+        fetch_frames(k_soon, 8);
 #endif
-}
+    }
+
+private:
+    // How many from `first` on lie before `end`, when that is one of the places that are waiting; else it is long past.
+    static std::uint32_t count_from(std::uint32_t first, std::uint32_t end, std::uint32_t waiting) {
+        return end - first <= waiting ? end - first : 0;
+    }
+
+    // Places in the queue up to which they were asked for.
+    std::uint32_t records_ = 0;
+    std::uint32_t stacks_ = 0;
+};
 
 // A stack that a fiber will begin on.
 inline void fetch_top(const context::Stack& stack) {

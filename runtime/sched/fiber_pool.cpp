@@ -45,10 +45,13 @@ bool FiberPool::add_slab() {
         if (std::byte* first = map(bytes)) {
             slabs_.push_back({reinterpret_cast<Fiber*>(first), count, bytes});
             carved_ = 0;
-            // Room for all, now, when none is free: a million that end at once are not to wait until a vector has been copied.
+            // Room for all, and touched, now, when none is free: a million that end at once are not to wait until a vector has been
+            // copied or the kernel has found memory for it.
             const std::size_t records = std::accumulate(slabs_.begin(), slabs_.end(), std::size_t{0},
                                                         [](std::size_t sum, const Slab& slab) { return sum + slab.count; });
             if (free_.capacity() < records) free_.reserve(2 * records);
+            free_.resize(records);
+            free_.clear();
             return true;
         }
         stacks_.unreserve(count);

@@ -1,32 +1,28 @@
 #include "runtime/sched/join_core.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "runtime/sched/park.hpp"
+#include "runtime/sched/scheduler.hpp"
 #include "runtime/sched/wait_queue.hpp"
 
 namespace reeve::sched {
 
 void* JoinCore::operator new(std::size_t bytes) {
-    void* memory = nullptr;
-    if (!JoinBlocks::fits(bytes)) return ::operator new(bytes);
-    JoinBlocks blocks;
-    if (Worker* worker = current_worker())
-        memory = worker->processor()->join_blocks.take(blocks);
-    else
-        (void)JoinBlocks::take(&memory, 1);
-    if (!memory) throw std::bad_alloc();
-    return memory;
+    Worker* worker = current_worker();
+    if (!worker || !JoinBlocks::fits(bytes)) return ::operator new(std::max(bytes, JoinBlocks::k_bytes));
+    void* block = worker->processor()->join_blocks.take(worker->scheduler.join_blocks);
+    if (!block) throw std::bad_alloc();
+    return block;
 }
 
 void JoinCore::operator delete(void* memory, std::size_t bytes) {
-    if (!JoinBlocks::fits(bytes)) return ::operator delete(memory);
-    const Entry entry;
-    JoinBlocks blocks;
-    if (Worker* worker = current_worker())
-        worker->processor()->join_blocks.give(memory, blocks);
-    else
-        JoinBlocks::give(&memory, 1);
+    if (JoinBlocks::fits(bytes)) {
+        const Entry entry;
+        if (Worker* worker = current_worker()) return worker->processor()->join_blocks.give(memory, worker->scheduler.join_blocks);
+    }
+    ::operator delete(memory);
 }
 
 void JoinCore::bind(Fiber& fiber) {

@@ -49,8 +49,9 @@ public:
 
     // One that is run soon, or null: a hint.
     [[nodiscard]] const Fiber* peek(std::uint32_t before) const { return ring_.peek(before); }
-    // More than `count` will be popped before it is refilled: a hint.
-    [[nodiscard]] bool has_more_than(std::uint32_t count) const { return ring_.size() > count; }
+    // So many will be popped before it is refilled, and so many were: hints.
+    [[nodiscard]] std::uint32_t in_ring() const { return ring_.size(); }
+    [[nodiscard]] std::uint32_t popped() const { return ring_.popped(); }
 
     // Of the new fibers that wait in the overflow.
     Fiber* pop_oldest() {

@@ -15,8 +15,8 @@
 #include "runtime/os/io_engine.hpp"
 #include "runtime/sched/counters.hpp"
 #include "runtime/sched/entry.hpp"
+#include "runtime/sched/fetch.hpp"
 #include "runtime/sched/fiber.hpp"
-#include "runtime/sched/join_blocks.hpp"
 #include "runtime/sched/local_queue.hpp"
 #include "runtime/sched/magazine.hpp"
 #include "runtime/sched/timer_crowd.hpp"
@@ -29,12 +29,6 @@ struct Operation;
 struct alignas(64) Processor : ProcessorEntry {
     Processor(unsigned number_, bool is_only_one, GlobalQueue* queue_instead, os::IoEngine& io_)
         : number(number_), queue(!is_only_one, queue_instead), io(io_) {}
-    ~Processor() {
-        JoinBlocks blocks;
-        join_blocks.give_all(blocks);
-    }
-    Processor(const Processor&) = delete;
-    Processor& operator=(const Processor&) = delete;
 
     const unsigned number;
     int home_cpu = -1;  // where its workers are kept while fibers that compute take turns; -1: nowhere
@@ -58,9 +52,16 @@ struct alignas(64) Processor : ProcessorEntry {
         is_overdue.store(false, std::memory_order_relaxed);
     }
 
-    // A fiber that starts very many others gives way to them at the end of a call, before more are waiting than the caches hold: the
-    // records of some dozen are begun while they are still there, those of a hundred thousand are not. Looked at every k_starts: as
-    // many as LocalQueue takes from its overflow at a time. With many more the overflow would grow with every turn.
+    // A fiber that makes very many others runnable gives way to them at the end of a call, before more are waiting than the caches
+    // hold: the records of some dozen are run while they are still there, those of a hundred thousand are not.
+    static constexpr std::uint32_t k_many = 64;
+    void give_way() {
+        if (queue.size() < k_many || is_overdue.load(std::memory_order_relaxed)) return;
+        overdue_since_ns.store(now_ns, std::memory_order_relaxed);
+        is_overdue.store(true, std::memory_order_release);
+    }
+    // One that starts them is looked at every k_starts: as many as LocalQueue takes from its overflow at a time. With many more the
+    // overflow would grow with every turn.
     static constexpr std::uint32_t k_starts = 32;
     std::uint32_t starts = 0;
     std::uint32_t slices_at_starts = 0;
@@ -68,12 +69,11 @@ struct alignas(64) Processor : ProcessorEntry {
         if (++starts % k_starts != 0) return;
         const std::uint32_t now = slices.load(std::memory_order_relaxed);
         const bool is_in_one_slice = std::exchange(slices_at_starts, now) == now;
-        if (!is_in_one_slice || queue.size() < 2 * k_starts || is_overdue.load(std::memory_order_relaxed)) return;
-        overdue_since_ns.store(now_ns, std::memory_order_relaxed);
-        is_overdue.store(true, std::memory_order_release);
+        if (is_in_one_slice) give_way();
     }
 
     LocalQueue queue;
+    FetchAhead fetch_ahead;                    // of the queue
     TimerHeap timers;
     TimerCrowd timer_crowd;
     os::IoEngine& io;

@@ -60,6 +60,9 @@ public:
         }
     }
 
+    // How many were taken so far, by whomever: a hint.
+    [[nodiscard]] std::uint32_t popped() const { return head_.load(std::memory_order_relaxed); }
+
     // The one that has `before` before it, or null: a hint. The holder.
     [[nodiscard]] const Fiber* peek(std::uint32_t before) const {
         const std::uint32_t at = head_.load(std::memory_order_relaxed) + before;

@@ -104,6 +104,7 @@ Scheduler::Scheduler(const Config& given)
 }
 
 Scheduler::~Scheduler() {
+    for (auto& processor : processors) processor->join_blocks.give_all(join_blocks);
     Scheduler* self = this;
     s_active.compare_exchange_strong(self, nullptr);
 }
@@ -237,7 +238,7 @@ Fiber* Scheduler::create(std::string_view name, std::size_t stack_bytes) {
     // The processor's clock may be older than the shortage.
     fiber->since_ns = is_short_of_threads() ? monotonic_ns() : processor->now_ns;
     processor->counters.fibers_started.add();
-    if (config.preemption && maker && maker->pins == 0) processor->count_start();
+    if (may_give_way(maker)) processor->count_start();
     return fiber;
 }
 

@@ -22,6 +22,7 @@
 #include "runtime/sched/housekeeper.hpp"
 #include "runtime/sched/idle.hpp"
 #include "runtime/sched/io_engines.hpp"
+#include "runtime/sched/join_blocks.hpp"
 #include "runtime/sched/ledger.hpp"
 #include "runtime/sched/processor.hpp"
 #include "runtime/sched/rehearsal.hpp"
@@ -62,6 +63,9 @@ public:
     void make_runnable(Fiber& fiber);
     // A worker in the runtime only: the fiber has ended and its stack was left.
     void recycle(Processor& processor, Fiber& fiber);
+
+    // When it has made many others runnable; null: nobody.
+    [[nodiscard]] bool may_give_way(const Fiber* fiber) const { return config.preemption && fiber && fiber->pins == 0; }
 
     // Wakes an idle processor if there is one and nobody searches. Call after work was published.
     void notify_work();
@@ -128,6 +132,7 @@ public:
     const std::int64_t started_ns = monotonic_ns();
     context::StackPool stacks;
     FiberPool fibers;
+    JoinBlocks join_blocks;
     IoEngines io;
     std::vector<std::unique_ptr<Processor>> processors;
     const std::unique_ptr<Rehearsal> rehearsal;  // for tests; null in a normal run

@@ -38,6 +38,11 @@ void schedule(Parkable& who) {
         static_cast<ThreadParkable&>(who).parker.wake();
 }
 
+void give_way() {
+    Worker* worker = current_worker();
+    if (worker && worker->scheduler.may_give_way(worker->current_fiber())) worker->processor()->give_way();
+}
+
 Wait::Wait(const char* reason, Cancellable cancellable) : is_taken_(&own_is_taken_), reason_(reason) {
     Parkable& who = current_parkable();
     WaiterRoom* room = &own_room_;

@@ -130,6 +130,10 @@ private:
     List<Waiter> list_;
 };
 
+// Who has made many fibers runnable lets them go first, when it leaves the runtime: before there are more than the caches hold. In
+// the runtime.
+void give_way();
+
 // The calling fiber's or thread's wait in a queue that carries nothing over. In the runtime, holding the queue's lock, which is
 // released; after a wait that succeeds neither is touched: whoever woke the waiter may have left it the object to destroy.
 Result<void> wait_in(WaitQueue& queue, SpinLock& held, const char* reason, Deadline deadline);

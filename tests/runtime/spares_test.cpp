@@ -2,6 +2,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "runtime/runtime.hpp"
@@ -21,10 +22,13 @@ unsigned count_begun(const std::vector<std::unique_ptr<Hog>>& hogs) {
     return begun;
 }
 
-// The first that begin keep their workers from beginning more: all are made before there is a shortage. The others do not call
-// the runtime here: they might yield, and who has begun is not held back.
+// The first that begin keep their workers from beginning more: all are made before there is a shortage. Nobody yields here: who has
+// begun is not held back, and would take one of the last threads when its turn comes. The others do not call the runtime, and these
+// hold a lock of the OS where the guard ends.
 void wait_for_the_rest(const std::atomic<bool>& all_are_made) {
     if (all_are_made) return;
+    std::mutex lock;
+    const std::lock_guard held(lock);
     const reeve::NoPreempt guard;
     while (!all_are_made) {
     }
