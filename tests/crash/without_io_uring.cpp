@@ -116,7 +116,9 @@ void use_files() {
     CHECK_THAT(reeve::File::list(folder)->size() == 1);
     CHECK_THAT(reeve::File::remove(folder + "/a"));
     CHECK_THAT(::mkfifo((folder + "/fifo").c_str(), 0600) == 0);
+#ifndef __SANITIZE_THREAD__  // it holds back the signal that ends the call
     CHECK_THAT(reeve::File::open(folder + "/fifo", O_RDONLY, 0, 2ms).error() == reeve::Errc::timed_out);
+#endif
     CHECK_THAT(reeve::File::remove(folder + "/fifo"));
     CHECK_THAT(reeve::File::remove_directory(folder));
 }

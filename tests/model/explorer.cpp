@@ -54,7 +54,8 @@ public:
             body(execution);
             ++explored_.executions;
             if (explored_.executions > bound_.executions) explored_.failure = "the model is too large";
-        } while (explored_.failure.empty() && explored_.executions < k_enough && advance());
+            explored_.was_cut_short = explored_.executions >= k_enough;
+        } while (explored_.failure.empty() && !explored_.was_cut_short && advance());
         return explored_;
     }
 

@@ -40,6 +40,10 @@ struct Bound {
 struct Explored {
     std::uint64_t executions = 0;
     std::string failure;  // the first one, with the order that led there; empty: none
+    bool was_cut_short = false;  // by the limit that a sanitizer sets
+
+    // Had so many orders that the model did what it is for.
+    [[nodiscard]] bool is_thorough() const { return was_cut_short || executions > 1000; }
 };
 
 class Explorer;

@@ -49,7 +49,7 @@ TEST_CASE("fiber state: one of all claims wins, and the fiber is scheduled once,
         execution.expect(state.is_marked(), "the mark was lost");
     });
     CHECK(explored.failure == "");
-    CHECK(explored.executions > 1000);
+    CHECK(explored.is_thorough());
 }
 
 // Seen failing with claim() not comparing the epoch: a late claim ends the next wait.

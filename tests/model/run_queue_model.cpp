@@ -75,7 +75,7 @@ TEST_CASE("run queue: pushed, popped and stolen by two, each once and in order",
         tally.expect_once(execution, 4);
     });
     CHECK(explored.failure == "");
-    CHECK(explored.executions > 1000);
+    CHECK(explored.is_thorough());
 }
 
 // Seen failing with push() taking one more than there is room for: the thief goes round for ever. And with steal_into() moving
@@ -154,5 +154,5 @@ TEST_CASE("local queue: refilled and stolen from, never empty in between, each o
         execution.expect(queue.is_empty() && stolen.is_empty(), "the size is wrong");
     });
     CHECK(explored.failure == "");
-    CHECK(explored.executions > 1000);
+    CHECK(explored.is_thorough());
 }

@@ -61,7 +61,7 @@ TEST_CASE("select: two partners at the same time, one of whom gets through", "[m
         execution.expect(got == 11 && sum == 11, "not each value once");
     });
     CHECK(explored.failure == "");
-    CHECK(explored.executions > 1000);
+    CHECK(explored.is_thorough());
 }
 
 // Seen failing with the locks released between looking and waiting: all wait.
@@ -112,5 +112,5 @@ TEST_CASE("select: closing, cancelling and sending, one of which ends it", "[mod
         if (execution.run()) execution.expect(got == sent, "not once");
     });
     CHECK(explored.failure == "");
-    CHECK(explored.executions > 1000);
+    CHECK(explored.is_thorough());
 }
