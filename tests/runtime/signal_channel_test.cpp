@@ -158,8 +158,14 @@ REEVE_TEST("signal channel: coming and going under a storm of signals", "[signal
     stop = true;
     reeve::blocking([&] { storm.join(); });
     REEVE_EXPECT(keeper.recv(30s).value_or(0) == SIGUSR1);
-    // One that is still pending when the keeper goes would find the default action.
+    // One that is still pending when the keeper goes would find the default action. Only of signals that it blocks does a thread learn
+    // that they are pending.
+    sigset_t ours;
+    ::sigemptyset(&ours);
+    ::sigaddset(&ours, SIGUSR1);
+    ::pthread_sigmask(SIG_BLOCK, &ours, nullptr);
     for (sigset_t pending; ::sigpending(&pending) == 0 && ::sigismember(&pending, SIGUSR1) == 1;) ::sched_yield();
+    ::pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
 }
 
 TEST_CASE("signal channel: what cannot be had ends the process with the reason", "[signal]") {
