@@ -387,7 +387,8 @@ Fiber* Worker::steal(Processor& mine) {
 
 bool Worker::searches_on(Processor& mine) {
     constexpr int k_pauses = 16;
-    if (!is_searching_ || !sleeps_briefly_) return false;
+    // Where fibers that compute have been stopped the CPUs have better to do.
+    if (!is_searching_ || !sleeps_briefly_ || !scheduler.preempted.is_empty()) return false;
     sleeps_briefly_ = mine.now_ns - search_began_ns_ < Processor::k_wake_worth_ns;
     for (int i = 0; sleeps_briefly_ && i < k_pauses; ++i) spin_pause();
     return sleeps_briefly_;
