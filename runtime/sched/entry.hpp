@@ -24,7 +24,7 @@ namespace reeve::sched {
 // Of a processor: its first base.
 struct ProcessorEntry {
     ProcessorWord word;
-    std::atomic<bool> is_overdue{false};  // set by the monitor: end the slice at the next chance
+    std::atomic<bool> is_overdue{false};  // set by the monitor, or to give way: end the slice at the next chance
 };
 
 // Of a worker: its first base.
@@ -39,25 +39,13 @@ public:
                 await_another();
         }
     }
-    void leave() {
-        const unsigned depth = depth_.load(std::memory_order_relaxed);
-        if (depth == 1) {
-            processor_.load(std::memory_order_relaxed)->word.leave(claim_);
-            std::atomic_signal_fence(std::memory_order_seq_cst);  // I1
-        }
-        depth_.store(depth - 1, std::memory_order_relaxed);
-    }
+    void leave() { leave_from(depth()); }
     // leave() for the end of a call: if the slice is over and this leaves the runtime, the fiber yields first.
     void leave_or_yield() {
-        const unsigned depth = depth_.load(std::memory_order_relaxed);
-        if (depth == 1) [[likely]] {
-            ProcessorEntry& mine = *processor_.load(std::memory_order_relaxed);
-            if (mine.is_overdue.load(std::memory_order_relaxed)) [[unlikely]]
-                return leave_overdue();
-            mine.word.leave(claim_);
-            std::atomic_signal_fence(std::memory_order_seq_cst);  // I1
-        }
-        depth_.store(depth - 1, std::memory_order_relaxed);
+        const unsigned from = depth();
+        if (from == 1 && processor_.load(std::memory_order_relaxed)->is_overdue.load(std::memory_order_relaxed)) [[unlikely]]
+            return leave_overdue();
+        leave_from(from);
     }
 
     [[nodiscard]] unsigned depth() const { return depth_.load(std::memory_order_relaxed); }
@@ -69,10 +57,17 @@ protected:
     }
 
     std::atomic<ProcessorEntry*> processor_{nullptr};
-    Claim claim_;                    // on the processor
+    Claim claim_;                     // on the processor
     std::atomic<unsigned> depth_{1};  // scheduler and start-up code is in the runtime
 
 private:
+    void leave_from(unsigned depth) {
+        if (depth == 1) [[likely]] {
+            processor_.load(std::memory_order_relaxed)->word.leave(claim_);
+            std::atomic_signal_fence(std::memory_order_seq_cst);  // I1
+        }
+        depth_.store(depth - 1, std::memory_order_relaxed);
+    }
     void await_another();  // processor
     void leave_overdue();
 };

@@ -34,7 +34,8 @@ class Worker;
 struct Parkable {
     FiberState state;
     std::atomic<Belongings*> belongings{nullptr};  // most have none; its own, but the dump reads the labels (belongings.hpp)
-    std::atomic<std::uint32_t> timer_place{~std::uint32_t{0}};  // where its wait stands in a TimerHeap, which writes it
+    static constexpr std::uint32_t k_no_timer = ~std::uint32_t{0};
+    std::atomic<std::uint32_t> timer_place{k_no_timer};  // where its wait stands in a TimerHeap, which writes it
     bool is_fiber = false;
     bool room_is_taken = false;  // by a Wait (wait_queue.hpp), or the seed is just being emptied; a fiber's
 };
@@ -105,7 +106,7 @@ struct alignas(64) Fiber : ListNode<Fiber>, Parkable {  // the link of the queue
         is_linked = false;
         state.reset(is_cancelled);
         belongings.store(nullptr, std::memory_order_relaxed);
-        timer_place.store(~std::uint32_t{0}, std::memory_order_relaxed);
+        timer_place.store(k_no_timer, std::memory_order_relaxed);
         is_fiber = true;
         room_is_taken = false;
         holds_hook = has_begun = has_exceptions = bequeaths = false;

@@ -10,6 +10,7 @@
 namespace reeve::sched {
 
 void* JoinCore::operator new(std::size_t bytes) {
+    // A plain thread's is as large as a block: it may end as one.
     Worker* worker = current_worker();
     if (!worker || !JoinBlocks::fits(bytes)) return ::operator new(std::max(bytes, JoinBlocks::k_bytes));
     void* block = worker->processor()->join_blocks.take(worker->scheduler.join_blocks);

@@ -26,6 +26,7 @@
 namespace reeve::sched {
 
 struct Operation;
+
 struct alignas(64) Processor : ProcessorEntry {
     Processor(unsigned number_, bool is_only_one, GlobalQueue* queue_instead, os::IoEngine& io_)
         : number(number_), queue(!is_only_one, queue_instead), io(io_) {}

@@ -25,7 +25,7 @@ namespace reeve::sched {
 
 class TimerHeap {
 public:
-    static constexpr std::uint32_t k_none = ~std::uint32_t{0};
+    static constexpr std::uint32_t k_none = Parkable::k_no_timer;
 
     void arm(Parkable& who, FiberState::Epoch epoch, std::int64_t when_ns);
     // Of the waiter that was armed here last: whether the timer fired or not, it is free afterwards.
