@@ -110,10 +110,7 @@ public:
     }
 
     // Waiting senders and receivers end with Errc::closed; values in the buffer can still be received. Idempotent.
-    void close() const {
-        const std::shared_ptr<Core> held = core_;  // those it wakes first may let go of the channel before the last are woken
-        held->close();
-    }
+    void close() const { Core::close(core_); }
 
     // for (T& value : channel)
     using Iterator = ChannelIterator<T>;

@@ -1,9 +1,12 @@
 #include "runtime/channel_core.hpp"
 
+#include "runtime/with_helpers.hpp"
+
 namespace reeve::sched {
 
-void ChannelCore::close() {
-    while (close_some()) {}
+void ChannelCore::close(const std::shared_ptr<ChannelCore>& core) {
+    // Its own: those it wakes first may let go of the channel before the last are woken.
+    with_helpers([core] { return core->close_some(); });
 }
 
 bool ChannelCore::close_some() {

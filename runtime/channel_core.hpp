@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "runtime/base/result.hpp"
 #include "runtime/base/spin_lock.hpp"
@@ -29,8 +30,8 @@ struct Step {
 
 struct ChannelCore {
     // Takes and releases the lock itself. Whoever waits ends with Outcome::closed. From user code: who closes what very many wait
-    // for lets them go first, some at a time.
-    void close();
+    // for lets them go first, some at a time, and gets help (with_helpers.hpp).
+    static void close(const std::shared_ptr<ChannelCore>& core);
 
     // The wait ended without a partner. Takes and releases the lock itself.
     Error give_up(Waiter& waiter, WaitQueue& queue, Outcome outcome, const char* operation);

@@ -60,11 +60,7 @@ std::optional<Tick> Channel<Tick>::try_recv() const {
     return tick;
 }
 
-void Channel<Tick>::close() const {
-    sched::Entry entry;
-    const auto held = core_;  // see Channel::close()
-    held->close();
-}
+void Channel<Tick>::close() const { Core::close(core_); }
 
 Channel<Tick> after(Deadline instant) { return {instant.ns(), 0}; }
 

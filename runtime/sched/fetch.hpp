@@ -16,6 +16,7 @@
 
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/local_queue.hpp"
+#include "runtime/sched/magazine.hpp"
 
 namespace reeve::sched {
 
@@ -70,10 +71,16 @@ private:
     std::uint32_t stacks_ = 0;
 };
 
-// A stack that a fiber will begin on.
-inline void fetch_top(const context::Stack& stack) {
+// Each time one was taken of those that fibers begin on: the heads of the next, some together, and of the next but one the frames.
+template <unsigned capacity>
+void fetch_stacks(const Magazine<context::Stack, capacity>& left) {
+    constexpr unsigned k_together = 8;
     constexpr std::size_t k_frames = 4;  // lines below the head
-    fetch_lines(reinterpret_cast<const std::byte*>(StackHead::of(stack)) - k_frames * 64, k_frames + 2);
+    if (left.size() % k_together == 0)
+        for (unsigned i = 0; i < k_together; ++i)
+            if (const context::Stack* later = left.peek(i)) fetch_lines(StackHead::of(*later), 1);
+    if (const context::Stack* soon = left.peek(1))
+        fetch_lines(reinterpret_cast<const std::byte*>(StackHead::of(*soon)) - k_frames * 64, k_frames + 2);
 }
 
 }  // namespace reeve::sched

@@ -46,6 +46,7 @@ public:
         count_ = 0;
     }
 
+    [[nodiscard]] unsigned size() const { return count_; }
     // Taken after `before` others, or null.
     [[nodiscard]] const Thing* peek(unsigned before) const { return before < count_ ? &things_[count_ - 1 - before] : nullptr; }
 

@@ -37,7 +37,7 @@ void nap() {
     nanosleep(&pause, nullptr);
 }
 
-constexpr unsigned k_ahead = 4;  // of what is taken out of a magazine, so many later ones are fetched from memory
+constexpr unsigned k_ahead = 4;  // records that are taken later are fetched from memory
 
 // The first thing on a new fiber's stack, and the last.
 void fiber_main(void* arrived) {
@@ -207,7 +207,7 @@ inline context::Stack Scheduler::take_stack(Processor* processor) {
         return stack;
     }
     stack = processor->stacks.take(stacks);
-    if (const context::Stack* later = processor->stacks.peek(k_ahead - 1)) fetch_top(*later);
+    fetch_stacks(processor->stacks);
     return stack;
 }
 
@@ -303,19 +303,20 @@ void Scheduler::make_runnable(Fiber& fiber) {
 }
 
 void Scheduler::start(Fiber& fiber) {
-    fiber.phase.store(Phase::runnable, std::memory_order_release);
     Worker* worker = current_worker();
     Processor* mine = worker && worker->depth() > 0 ? worker->processor() : nullptr;
     if (!mine) [[unlikely]]
-        return start_outside(fiber);
+        return start_elsewhere(fiber);
+    fiber.phase.store(Phase::runnable, std::memory_order_release);
     mine->queue.push(fiber);
     // poll() announces all it found at once. Little work is done sooner by this worker than by one that must be woken;
     // should this one not get to it after all, the monitor wakes another.
     if (!worker->is_polling() && mine->has_work_to_share()) notify_work();
 }
 
-void Scheduler::start_outside(Fiber& fiber) {
-    const Visit visit(*this);
+void Scheduler::start_elsewhere(Fiber& fiber) {
+    const Visit visit(*this);  // by a plain thread, perhaps
+    fiber.phase.store(Phase::runnable, std::memory_order_release);
     global.push(fiber);
     notify_work();
 }

@@ -57,6 +57,8 @@ public:
     // Room at the top of the stack of such a fiber, once.
     void* room_on_stack(Fiber& fiber, std::size_t bytes, std::size_t alignment);
     void start(Fiber& fiber);
+    // On whichever processor comes first, an idle one at once.
+    [[gnu::cold]] void start_elsewhere(Fiber& fiber);
     // By the worker that is about to run it for the first time.
     void begin(Processor& processor, Fiber& fiber);
     // Puts a fiber that nobody else holds on a run queue and wakes a processor for it if need be.
@@ -168,7 +170,6 @@ private:
     context::Stack take_stack(Processor* processor);
     // What is not usual: false when the address space is exhausted.
     [[gnu::cold]] bool fit_out(Fiber& fiber, Processor* processor, std::string_view name, std::size_t stack_bytes, const Fiber* maker);
-    [[gnu::cold]] void start_outside(Fiber& fiber);  // of the runtime: by a plain thread, or a worker without a processor
     void give_stack(Fiber& fiber, const context::Stack& stack, context::StackPool& pool);
     StackHead& with_stack(Fiber& fiber, Processor* processor);  // of the default size, unless it has one already
     bool wait_for_fibers(std::int64_t deadline_ns);

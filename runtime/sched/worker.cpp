@@ -329,7 +329,7 @@ Fiber* Worker::find_work() {
             return found;
         }
         if (scheduler.rehearsal && scheduler.rehearsal->pass_time(scheduler, mine)) continue;
-        if (!searches_on(mine)) sleep(mine);
+        sleep(mine);
     }
     return nullptr;
 }
@@ -361,7 +361,6 @@ Fiber* Worker::find_now(Processor& mine) {
         if (2 * scheduler.idle.searching() >= busy) return nullptr;
         is_searching_ = true;
         scheduler.idle.begin_search();
-        search_began_ns_ = mine.now_ns;
     }
     return steal(mine);
 }
@@ -383,15 +382,6 @@ Fiber* Worker::steal(Processor& mine) {
         }
     }
     return nullptr;
-}
-
-bool Worker::searches_on(Processor& mine) {
-    constexpr int k_pauses = 16;
-    // Where fibers that compute have been stopped the CPUs have better to do.
-    if (!is_searching_ || !sleeps_briefly_ || !scheduler.preempted.is_empty()) return false;
-    sleeps_briefly_ = mine.now_ns - search_began_ns_ < Processor::k_wake_worth_ns;
-    for (int i = 0; sleeps_briefly_ && i < k_pauses; ++i) spin_pause();
-    return sleeps_briefly_;
 }
 
 bool Worker::sleep(Processor& mine) {
@@ -418,8 +408,7 @@ bool Worker::sleep(Processor& mine) {
         if (!mine.has_cancels.load(std::memory_order_seq_cst)) scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(until_ns);
         mine.timer_crowd.note_slept();
         mine.is_idle.store(false, std::memory_order_relaxed);
-        const std::int64_t slept_from_ns = std::exchange(mine.now_ns, monotonic_ns());  // sleeping is no slice
-        sleeps_briefly_ = scheduler.processors.size() > 1 && mine.now_ns - slept_from_ns < 2 * Processor::k_wake_worth_ns;
+        mine.now_ns = monotonic_ns();  // sleeping is no slice
         mine.computed_ns = mine.now_ns;  // and kept nobody waiting who computes
         mine.slices_at_look = mine.slices.load(std::memory_order_relaxed);
         scheduler.monitor->wake_if_asleep();

@@ -148,9 +148,6 @@ private:
     Fiber* find_now(Processor& processor);
     Fiber* pop_local(Processor& processor);
     Fiber* steal(Processor& processor);
-    // Who lives on what others make runnable runs out of it just when there will be more: it costs less to look on for a while
-    // than to be woken. Where that was in vain, not again before a sleep turned out short.
-    bool searches_on(Processor& processor);
     bool sleep(Processor& processor);              // false: there was work after all
     void run(Fiber& fiber);
     void poll(Processor& processor);
@@ -162,8 +159,6 @@ private:
     std::atomic<std::int64_t> slice_ns_{0};        // asked for last
     std::atomic<bool> is_waiting_{true};           // for a processor, in attach(), the handler or the spare list
     bool is_searching_ = false;
-    bool sleeps_briefly_ = false;
-    std::int64_t search_began_ns_ = 0;
     bool is_polling_ = false;
     os::Parker parker_;
     os::SignalTimer again_;

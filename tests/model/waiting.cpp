@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -30,6 +31,7 @@
 #include "runtime/shared_mutex.cpp"
 #include "runtime/wait_group.cpp"
 #include "runtime/with_deadline.cpp"
+#include "runtime/with_helpers.cpp"
 
 #undef atomic
 #undef reeve
@@ -159,6 +161,9 @@ void Scheduler::make_runnable(Fiber& fiber) {
     for (auto& one : g_world->all)
         if (&one.fiber == &fiber && std::exchange(one.is_scheduled, true)) reeve::model::fail("scheduled twice");
 }
+// With one processor there are no helpers.
+MadeFiber prepare_fiber(const FiberOptions*, std::size_t, std::size_t, void (*)(void*)) { std::abort(); }
+void Scheduler::start_elsewhere(Fiber&) { std::abort(); }
 
 }  // namespace sched
 
