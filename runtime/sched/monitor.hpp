@@ -93,6 +93,7 @@ private:
 
     void main();
     [[nodiscard]] bool watch_all(std::int64_t now_ns);  // false: nothing runs
+    [[nodiscard]] bool is_brisk() const;                // no fiber computes, or did of late
     void watch(Processor& processor, Watch& last, std::int64_t now_ns);
     void mind_turnstile(std::int64_t now_ns);
     void forget(Watch& last);
