@@ -106,16 +106,19 @@ TEST_CASE("fd: closed while two read and something arrives", "[model]") {
         [](Waits&) { (void)Kernel::now().complete_one(1); });
 }
 
+// Seen failing with perform() not waiting for the kernel once time was up: the kernel ends an operation that is gone.
 TEST_CASE("fd: closed while two read and their time is up", "[model]") {
     close_in_every_order(
         false, 2, [](Execution& execution, Fd& fd) { read_one(execution, fd, k_soon); }, [](Waits& waits) { waits.let_time_pass(); });
 }
 
+// Seen failing with the same for one that was cancelled.
 TEST_CASE("fd: closed while two read and one is cancelled", "[model]") {
     close_in_every_order(
         false, 2, [](Execution& execution, Fd& fd) { read_one(execution, fd, k_soon); }, [](Waits& waits) { waits.cancel(0); });
 }
 
+// Seen failing with close() not shutting the socket down: all wait.
 TEST_CASE("fd: a socket is closed while two receive and one is cancelled", "[model]") {
     close_in_every_order(
         true, 2,
