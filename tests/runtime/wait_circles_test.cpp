@@ -88,9 +88,13 @@ TEST_CASE("circles: each is told of once, and in every dump", "[crash]") {
     Child child({reeve::test::crash_program("wait_circle"), "beside-others"}, {"REEVE_WORKERS=2"});
     REQUIRE(child.wait_for_text("over"));
     CHECK(count_of(child.err(), "wait for each other") == 1);
-    child.send_signal(SIGQUIT);
-    CHECK(child.wait_for_text("preemption"));  // what follows in the dump
-    CHECK(count_of(child.err(), "wait for each other") == 2);
+    if (reeve::test::is_thread_sanitized()) {
+        WARN("the dump is left out under ThreadSanitizer: it keeps signals back until a call it knows");
+    } else {
+        child.send_signal(SIGQUIT);
+        CHECK(child.wait_for_text("preemption"));  // what follows in the dump
+        CHECK(count_of(child.err(), "wait for each other") == 2);
+    }
     child.send_signal(SIGKILL);
     child.wait();
 }
