@@ -92,9 +92,9 @@ void Monitor::main() {
             // it is told of something: being woken by each fiber that is woken would cost more than all of them. Where none has
             // computed of late it need not: looks a quarter of a quantum apart were a tenth of what 100,000 sleepers cost.
             Attention looking = Attention::looking;
-            const bool may_rest = next - now > quantum_ns_ ? attention_.compare_exchange_strong(looking, Attention::patient)
-                                  : is_brisk()             ? true
-                                                           : !was_noted && attention_.load(std::memory_order_seq_cst) == looking;
+            const bool may_rest = next - now > quantum_ns_
+                                      ? attention_.compare_exchange_strong(looking, Attention::patient)
+                                      : is_brisk() || (!was_noted && attention_.load(std::memory_order_seq_cst) == looking);
             if (next > soon && !may_rest) next = soon;
             if (parker_.park_until(next) && may_look_ns > after) os::sleep_until(may_look_ns);
             continue;
