@@ -90,7 +90,7 @@ void Monitor::main() {
             std::int64_t next = std::max(next_look_ns(now), soonest);
             // It is patient only where a slice lasts. Where they are short it comes back within a quantum anyway, and sooner when
             // it is told of something: being woken by each fiber that is woken would cost more than all of them. Where none has
-            // computed of late it need not: looks a quarter of a quantum apart were a tenth of what 100,000 sleepers cost.
+            // computed of late it need not: looks a quarter of a quantum apart were a twentieth of what 100,000 sleepers cost.
             Attention looking = Attention::looking;
             const bool may_rest = next - now > quantum_ns_
                                       ? attention_.compare_exchange_strong(looking, Attention::patient)
