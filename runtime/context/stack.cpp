@@ -43,10 +43,9 @@ StackPool::~StackPool() {
     for (std::byte* slab : slabs_) munmap(slab, k_stacks_per_slab * stack_bytes_);
 }
 
-Stack StackPool::ending_at(std::byte* top) const { return {top - stack_bytes_ + k_page, top}; }
-
 Stack StackPool::at(std::size_t number) const {
-    return ending_at(slabs_[number / k_stacks_per_slab] + (number % k_stacks_per_slab + 1) * stack_bytes_);
+    std::byte* top = slabs_[number / k_stacks_per_slab] + (number % k_stacks_per_slab + 1) * stack_bytes_;
+    return {top - stack_bytes_ + k_page, top, static_cast<std::uint32_t>(number)};
 }
 
 bool StackPool::is_in_guard(const Stack& stack, const void* address) {
@@ -120,16 +119,16 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
     [[maybe_unused]] const NoPoints quiet;
     SpinGuard guard_lock(lock_);
     std::size_t taken = 0;
+    for (NumberSet* freed : {&hot_, &cold_})
+        freed->take_lowest(count - taken, [&](std::size_t number) { into[taken++] = at(number); });
     while (taken < count) {
-        if (auto& pool = hot_.size() != 0 ? hot_ : cold_; pool.size() != 0) {
-            into[taken++] = ending_at(pool.pop_youngest());
-        } else if (const std::size_t carved = carve(into + taken, count - taken)) {
-            taken += carved;
-        } else {
+        const std::size_t carved = carve(into + taken, count - taken);
+        if (carved == 0) {
             warn("cannot reserve memory for fiber stacks of %zu bytes (errno %d): check `ulimit -v`, vm.max_map_count and "
                  "vm.overcommit_memory", stack_bytes_, errno);
             break;
         }
+        taken += carved;
     }
     least_hot_ = std::min(least_hot_, hot_.size());
     return taken;
@@ -137,7 +136,7 @@ std::size_t StackPool::take(Stack* into, std::size_t count) {
 
 void StackPool::give(const Stack* stacks, std::size_t count) {
     SpinGuard guard_lock(lock_);
-    for (std::size_t i = 0; i < count; ++i) hot_.push(stacks[i].top);
+    for (std::size_t i = 0; i < count; ++i) hot_.insert(stacks[i].number);
 }
 
 bool StackPool::begin_trim_period() {
@@ -153,19 +152,19 @@ bool StackPool::has_surplus() {
 }
 
 bool StackPool::trim(std::size_t count) {
-    std::byte* batch[k_batch];
+    Stack batch[k_batch];
     std::size_t taken = 0;
     {
         SpinGuard guard_lock(lock_);
         taken = std::min({count, k_batch, unneeded_, hot_.size() - std::min(hot_.size(), k_hot_stacks)});
         unneeded_ -= taken;
-        for (std::size_t i = 0; i < taken; ++i) batch[i] = hot_.pop_oldest();
+        for (std::size_t i = 0; i < taken; ++i) batch[i] = at(hot_.take_highest());
         least_hot_ -= std::min(least_hot_, taken);
     }
     if (taken == 0) return false;
-    for (std::size_t i = 0; i < taken; ++i) madvise(ending_at(batch[i]).bottom, stack_bytes_ - k_page, MADV_DONTNEED);
+    for (std::size_t i = 0; i < taken; ++i) madvise(batch[i].bottom, stack_bytes_ - k_page, MADV_DONTNEED);
     SpinGuard guard_lock(lock_);
-    for (std::size_t i = 0; i < taken; ++i) cold_.push(batch[i]);
+    for (std::size_t i = 0; i < taken; ++i) cold_.insert(batch[i].number);
     return true;
 }
 

@@ -3,9 +3,12 @@
 // Idea. Slabs of k_stacks_per_slab stacks are reserved without commitment; a page costs memory only when touched. The
 // lowest page of each stack is a guard: MADV_GUARD_INSTALL where the kernel has it (Linux 6.13; no extra mapping, so
 // vm.max_map_count does not matter; many with one call), mprotect below that until the mappings run out, which is said once.
-// Freed stacks are kept hot, the youngest first. What exceeds k_hot_stacks and was not needed for a while is given back to the
-// kernel in the background (trim): each such call interrupts the other CPUs, and a page costs some microseconds when it is touched
-// again. Slabs are never unmapped while the pool lives.
+// Of the freed stacks the one with the lowest number is taken next, as some allocators do (address-ordered first fit): those that
+// fibers begin on one after the other then lie side by side again, in whatever order they were freed, and so do the page tables'
+// entries that lead there, most of what it costs to touch a stack that has left the caches. What is in use gathers at one end. What exceeds
+// k_hot_stacks and was not needed for a while is given back to the kernel in the background from the other end (trim): each such
+// call interrupts the other CPUs, and a page costs some microseconds when it is touched again. Slabs are never unmapped while the
+// pool lives.
 //
 // Any thread; takes a lock; never parks; not signal-safe except is_in_guard().
 //
@@ -14,16 +17,18 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
+#include "runtime/base/number_set.hpp"
 #include "runtime/base/spin_lock.hpp"
-#include "runtime/context/freed_stacks.hpp"
 
 namespace reeve::context {
 
 struct Stack {
     std::byte* bottom = nullptr;  // lowest usable byte, above the guard
     std::byte* top = nullptr;     // one past the highest
+    std::uint32_t number = 0;     // in its pool
     explicit operator bool() const { return top != nullptr; }
 };
 
@@ -59,7 +64,6 @@ public:
     static constexpr std::size_t k_hot_stacks = 4096;  // 16 MiB of touched pages at one page each
 
 private:
-    [[nodiscard]] Stack ending_at(std::byte* top) const;
     [[nodiscard]] Stack at(std::size_t number) const;
     [[nodiscard]] std::size_t room() const { return slabs_.size() * k_stacks_per_slab; }
     bool add_slab();
@@ -73,8 +77,8 @@ private:
     std::size_t carved_ = 0;    // stacks handed out so far
     std::size_t least_hot_ = 0; // in this period
     std::size_t unneeded_ = 0;  // of the hot ones, in the period before; not trimmed yet
-    FreedStacks hot_;   // pages still there
-    FreedStacks cold_;  // pages given back
+    NumberSet hot_;   // freed ones whose pages are still there
+    NumberSet cold_;  // whose pages were given back
     std::vector<unsigned> valgrind_ids_;  // of stacks it was told about
     bool guards_in_batches_ = true;
     bool guards_by_madvise_ = true;

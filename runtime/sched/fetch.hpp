@@ -80,7 +80,7 @@ void fetch_stacks(const Magazine<context::Stack, capacity>& left) {
         for (unsigned i = 0; i < k_together; ++i)
             if (const context::Stack* later = left.peek(i)) fetch_lines(StackHead::of(*later), 1);
     if (const context::Stack* soon = left.peek(1))
-        fetch_lines(reinterpret_cast<const std::byte*>(StackHead::of(*soon)) - k_frames * 64, k_frames + 2);
+        fetch_lines(reinterpret_cast<const std::byte*>(StackHead::of(*soon)) - k_frames * 64, k_frames + 1);
 }
 
 }  // namespace reeve::sched

@@ -52,20 +52,21 @@ struct Seed {
     alignas(8) std::byte closure[k_seed_bytes];
 };
 
-// At the top of a fiber's stack, made when the fiber gets it.
+// At the top of a fiber's stack, made when the fiber gets it. Its frames follow below: what every fiber needs comes first, in the
+// line that is next to them.
 struct StackHead {
     static constexpr std::size_t k_name_bytes = 32;
 
     context::Stack stack;
     context::StackPool* pool;
     std::byte* frames_top;             // where the fiber's frames begin
-    context::ExceptionState exceptions;
     std::atomic<const void*> group;    // the FiberGroup that waits for the fiber, if one does
+    char name[k_name_bytes];
+    context::ExceptionState exceptions;
     std::atomic<std::int64_t> blocked_until_ns;  // for how long it waits for its `blocker`
     void (*on_park)(void* hook);       // called once, in the runtime, before the fiber first parks
     void* hook;
     std::uintptr_t interrupted_at[3];  // code address, stack and frame pointer where it was preempted
-    char name[k_name_bytes];
 
     // At the top, in one of eight places, so that the busiest lines of stacks, which all end at the same offset of a page, do not
     // fall into the same sets of the first-level cache.
@@ -75,8 +76,14 @@ struct StackHead {
         return reinterpret_cast<StackHead*>((top - colour * 64 - sizeof(StackHead)) & ~std::uintptr_t{63});
     }
 };
+static_assert(offsetof(StackHead, name) < 64);
 
-struct alignas(64) Fiber : ListNode<Fiber>, Parkable {  // the link of the queue it is in
+// In what the list's node leaves free.
+struct Numbered {
+    std::uint32_t number = 0;  // of the record in its pool, which writes it
+};
+
+struct alignas(64) Fiber : ListNode<Fiber>, Numbered, Parkable {  // the link of the queue it is in
     static constexpr std::size_t k_name_bytes = StackHead::k_name_bytes;
 
     std::atomic<Phase> phase{Phase::free};

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <numeric>
 #include <sys/mman.h>
 
 #include "runtime/base/assert.hpp"
@@ -43,15 +42,10 @@ bool FiberPool::add_slab() {
         const std::size_t count = bytes / sizeof(Fiber);
         if (!stacks_.reserve(count)) continue;
         if (std::byte* first = map(bytes)) {
-            slabs_.push_back({reinterpret_cast<Fiber*>(first), count, bytes});
+            const std::size_t before = slabs_.empty() ? 0 : slabs_.back().first + slabs_.back().count;
+            slabs_.push_back({reinterpret_cast<Fiber*>(first), count, bytes, before});
             carved_ = 0;
-            // Room for all, and touched, now, when none is free: a million that end at once are not to wait until a vector has been
-            // copied or the kernel has found memory for it.
-            const std::size_t records = std::accumulate(slabs_.begin(), slabs_.end(), std::size_t{0},
-                                                        [](std::size_t sum, const Slab& slab) { return sum + slab.count; });
-            if (free_.capacity() < records) free_.reserve(2 * records);
-            free_.resize(records);
-            free_.clear();
+            free_.reserve(before + count);
             return true;
         }
         stacks_.unreserve(count);
@@ -60,25 +54,35 @@ bool FiberPool::add_slab() {
     return false;
 }
 
+const FiberPool::Slab& FiberPool::slab_of(std::size_t number) const {
+    return *std::prev(std::upper_bound(slabs_.begin(), slabs_.end(), number,
+                                       [](std::size_t wanted, const Slab& slab) { return wanted < slab.first; }));
+}
+
 std::size_t FiberPool::take(Fiber** into, std::size_t count) {
-    [[maybe_unused]] const NoPoints quiet;
-    SpinGuard guard(lock_);
     std::size_t taken = 0;
-    while (taken < count) {
-        if (!free_.empty()) {
-            into[taken++] = free_.back();
-            free_.pop_back();
-            continue;
-        }
-        if ((slabs_.empty() || carved_ == slabs_.back().count) && !add_slab()) break;
-        into[taken++] = &slabs_.back().records[carved_++];
+    std::size_t known = 0;   // so many have been handed out before
+    std::size_t number = 0;  // of the first that has not
+    {
+        [[maybe_unused]] const NoPoints quiet;
+        SpinGuard guard(lock_);
+        Slab slab;  // of the one before: it is mostly the same
+        known = free_.take_lowest(count, [&](std::size_t next) {
+            if (next - slab.first >= slab.count) slab = slab_of(next);
+            into[taken++] = slab.records + (next - slab.first);
+        });
+        if (!slabs_.empty()) number = slabs_.back().first + carved_;
+        while (taken < count && (has_fresh() || add_slab()))
+            into[taken++] = &slabs_.back().records[carved_++];
     }
+    // Not under the lock: the kernel has to find memory for these.
+    for (std::size_t i = known; i < taken; ++i) into[i]->number = static_cast<std::uint32_t>(number++);
     return taken;
 }
 
 void FiberPool::give(Fiber* const* fibers, std::size_t count) {
     SpinGuard guard(lock_);
-    free_.insert(free_.end(), fibers, fibers + count);
+    for (std::size_t i = 0; i < count; ++i) free_.insert(fibers[i]->number);
 }
 
 }  // namespace reeve::sched

@@ -1,8 +1,8 @@
 // FiberPool: the records of all fibers, packed together.
 //
 // Idea. Slabs of records, doubling up to one huge page each, so that a million of them are within reach of the processor's address
-// caches. A freed record is used again, the youngest first; slabs are never unmapped while the pool lives, so records are
-// type-stable: a stale pointer finds a record, in phase `free` or another's.
+// caches. A freed record is used again, the one with the lowest number first, as with stacks (stack.hpp); slabs are never unmapped
+// while the pool lives, so records are type-stable: a stale pointer finds a record, in phase `free` or another's.
 //
 // Any thread; takes a lock; never parks; not signal-safe.
 //
@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "runtime/base/number_set.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/context/stack.hpp"
 #include "runtime/sched/fiber.hpp"
@@ -52,15 +53,18 @@ private:
         Fiber* records = nullptr;
         std::size_t count = 0;
         std::size_t bytes = 0;
+        std::size_t first = 0;  // the number of its first record
     };
 
     bool add_slab();
+    [[nodiscard]] bool has_fresh() const { return !slabs_.empty() && carved_ != slabs_.back().count; }
+    [[nodiscard]] const Slab& slab_of(std::size_t number) const;
 
     context::StackPool& stacks_;
     SpinLock lock_;
     std::vector<Slab> slabs_;
     std::size_t carved_ = 0;  // records of the newest slab handed out so far
-    std::vector<Fiber*> free_;
+    NumberSet free_;
 };
 
 }  // namespace reeve::sched

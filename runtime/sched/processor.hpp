@@ -89,8 +89,8 @@ struct alignas(64) Processor : ProcessorEntry {
     static constexpr std::int64_t k_wake_worth_ns = 20'000;
     [[nodiscard]] bool has_work_to_share() const { return queue.size() * mean_slice_ns >= k_wake_worth_ns; }
 
-    Magazine<Fiber*, 64> records;
-    Magazine<context::Stack, 64> stacks;       // of the default size
+    Magazine<Fiber*, 128> records;
+    Magazine<context::Stack, 128> stacks;       // of the default size
     Magazine<void*, 64> join_blocks;
     std::uint64_t next_fiber_id = 0;
     std::uint64_t last_fiber_id = 0;
