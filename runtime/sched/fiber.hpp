@@ -35,7 +35,7 @@ struct Parkable {
     FiberState state;
     std::atomic<Belongings*> belongings{nullptr};  // most have none; its own, but the dump reads the labels (belongings.hpp)
     static constexpr std::uint32_t k_no_timer = ~std::uint32_t{0};
-    std::atomic<std::uint32_t> timer_place{k_no_timer};  // where its wait stands in a TimerHeap, which writes it
+    std::atomic<std::uint32_t> timer_place{k_no_timer};  // where its wait stands in Timers, which write it
     bool is_fiber = false;
     bool room_is_taken = false;  // by a Wait (wait_queue.hpp), or the seed is just being emptied; a fiber's
 };

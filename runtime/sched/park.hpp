@@ -35,7 +35,7 @@ void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadl
         worker.switch_away(After::parked);
         return;
     }
-    TimerHeap& timers = processor.timers;
+    Timers& timers = processor.timers;
     timers.arm(fiber, epoch, deadline.ns());
     worker.switch_away(After::parked);
     timers.disarm(fiber);

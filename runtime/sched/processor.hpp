@@ -20,7 +20,7 @@
 #include "runtime/sched/local_queue.hpp"
 #include "runtime/sched/magazine.hpp"
 #include "runtime/sched/timer_crowd.hpp"
-#include "runtime/sched/timer_heap.hpp"
+#include "runtime/sched/timers.hpp"
 #include "runtime/sched/worker.hpp"
 
 namespace reeve::sched {
@@ -75,7 +75,7 @@ struct alignas(64) Processor : ProcessorEntry {
 
     LocalQueue queue;
     FetchAhead fetch_ahead;                    // of the queue
-    TimerHeap timers;
+    Timers timers;
     TimerCrowd timer_crowd;
     os::IoEngine& io;
     std::int64_t now_ns = 0;                   // the clock at the last look, for what need not be exact

@@ -24,7 +24,7 @@
 #include "runtime/sched/join_core.cpp"
 #include "runtime/sched/poller.cpp"
 #include "runtime/sched/belongings.cpp"
-#include "runtime/sched/timer_heap.cpp"
+#include "runtime/sched/timers.cpp"
 #include "runtime/sched/wait_queue.cpp"
 #include "runtime/select.cpp"
 #include "runtime/semaphore.cpp"

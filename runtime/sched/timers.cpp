@@ -1,0 +1,68 @@
+#include "runtime/sched/timers.hpp"
+
+#include <algorithm>
+
+#include "runtime/sched/fetch.hpp"
+
+namespace reeve::sched {
+namespace {
+
+constexpr std::size_t k_few = 64;  // are as well in a heap
+
+}  // namespace
+
+// After the heap's first was taken away.
+void Timers::settle() {
+    while (!wheel_.is_empty() && heap_.earliest_ns() >= wheel_.begins_ns())
+        wheel_.take_slot([this](const Timer& timer) { heap_.push(timer); });
+    earliest_ns_.store(heap_.earliest_ns(), std::memory_order_relaxed);
+}
+
+void Timers::arm(Parkable& who, FiberState::Epoch epoch, std::int64_t when_ns) {
+    const Timer timer{when_ns, &who, epoch};
+    SpinGuard guard(lock_);
+    if (heap_.size() >= k_few) {
+        if (wheel_.is_empty()) wheel_.begin_behind(heap_.earliest_ns());
+        if (wheel_.put(timer)) return;
+    }
+    heap_.push(timer);
+    earliest_ns_.store(heap_.earliest_ns(), std::memory_order_relaxed);
+}
+
+void Timers::disarm(Parkable& who) {
+    if (who.timer_place.load(std::memory_order_acquire) == k_no_timer) return;
+    SpinGuard guard(lock_);
+    const TimerPlace place = who.timer_place.load(std::memory_order_relaxed);
+    if (place == k_no_timer) return;
+    if (TimerWheel::is_place(place)) {
+        wheel_.remove(place);
+    } else {
+        heap_.remove(place);
+        settle();
+    }
+    who.timer_place.store(k_no_timer, std::memory_order_relaxed);
+}
+
+std::size_t Timers::fire(std::int64_t now_ns, Parkable** into, std::size_t room, bool& more) {
+    more = false;
+    if (earliest_ns() > now_ns) return 0;
+    SpinGuard guard(lock_);
+    Timer due[k_batch];
+    std::size_t taken = 0;
+    while (taken < std::min(room, k_batch) && heap_.earliest_ns() <= now_ns) {
+        due[taken] = heap_.pop();
+        fetch(*due[taken++].who);
+        settle();
+    }
+    more = earliest_ns() <= now_ns;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < taken; ++i) {
+        Parkable* who = due[i].who;
+        // The wait cannot end before disarm() saw the place, so this is still the wait that the timer was armed for.
+        if (who->state.claim(due[i].epoch, Outcome::timed_out)) into[count++] = who;
+        who->timer_place.store(k_no_timer, std::memory_order_release);  // I2
+    }
+    return count;
+}
+
+}  // namespace reeve::sched

@@ -1,0 +1,50 @@
+// Timers: the deadlines of one processor's waiters.
+//
+// Idea. What is due next stands in a heap, in order; what comes a little later, while there is much of it, in a wheel, whose slots
+// are put into the heap as their time comes: so the heap stays small enough for the first cache, and most entries move once.
+// What comes very much later stands in the heap, too. What is due is taken out first and fetched from memory together, then
+// claimed. A waiter has one timer at a time and knows its place. A timer claims its wait under the lock; disarm() takes the
+// same lock, so once it returns the waiter is not being looked at.
+//
+// Callers. arm: the holder of the processor, for the caller's own wait. disarm: the waiter. fire: the holder. earliest_ns: anybody,
+// a hint.
+//
+// I1  A waiter does not open its next wait before its timer fired and was done with, or disarm() returned.
+// I2  `timer_place` becomes k_no_timer as the last thing that is done with a waiter: who sees that need not take the lock.
+// I3  While the wheel holds any, the heap's first comes before the wheel begins. So it is the first of all.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/spin_lock.hpp"
+#include "runtime/base/time.hpp"
+#include "runtime/sched/timer_heap.hpp"
+#include "runtime/sched/timer_wheel.hpp"
+
+namespace reeve::sched {
+
+class Timers {
+public:
+    void arm(Parkable& who, FiberState::Epoch epoch, std::int64_t when_ns);
+    // Of the waiter that was armed here last: whether the timer fired or not, it is free afterwards.
+    void disarm(Parkable& who);
+    // Claims what is due at `now_ns`; writes up to `room` waiters to be scheduled into `into` and returns how many.
+    // `more` says that others are due.
+    std::size_t fire(std::int64_t now_ns, Parkable** into, std::size_t room, bool& more);
+    // Deadline::k_never_ns when there is none.
+    [[nodiscard]] std::int64_t earliest_ns() const { return earliest_ns_.load(std::memory_order_relaxed); }
+
+private:
+    static constexpr std::size_t k_batch = 64;
+
+    void settle();
+
+    SpinLock lock_;
+    TimerHeap heap_;
+    TimerWheel wheel_;
+    std::atomic<std::int64_t> earliest_ns_{Deadline::k_never_ns};
+};
+
+}  // namespace reeve::sched
