@@ -24,20 +24,13 @@ namespace {
 
 namespace boost_context = boost::context::detail;
 
-// Lies on the stack that is left, which nobody may touch before the arrival has read it.
-struct Carrier {
-    Side* from;
-    Side* to;
-    void* data;
-};
-
-void* arrive(boost_context::transfer_t transfer) {
-    Carrier carrier = *static_cast<Carrier*>(transfer.data);
-    carrier.from->saved = transfer.fctx;
+Traveller& arrive(boost_context::transfer_t transfer) {
+    auto& who = *static_cast<Traveller*>(transfer.data);
+    who.from->saved = transfer.fctx;
 #ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(carrier.to->fake_stack, nullptr, nullptr);
+    __sanitizer_finish_switch_fiber(who.to->fake_stack, nullptr, nullptr);
 #endif
-    return carrier.data;
+    return who;
 }
 
 }  // namespace
@@ -69,15 +62,14 @@ reeve_jump:
 // A name of its own, C linkage, so that profilers and backtraces can find the bottom of a fiber.
 extern "C" void reeve_fiber_entry(boost::context::detail::transfer_t transfer) {
     using namespace reeve::context;
-    Side* self = static_cast<Carrier*>(transfer.data)->to;
-    void* data = arrive(transfer);
-    self->entry(data);
+    Traveller& who = arrive(transfer);
+    who.to->entry(who);
     __builtin_unreachable();
 }
 
 namespace reeve::context {
 
-void prepare(Side& side, std::byte* bottom, std::byte* top, void (*entry)(void* data)) {
+void prepare(Side& side, std::byte* bottom, std::byte* top, void (*entry)(Traveller& who)) {
     const auto bytes = static_cast<std::size_t>(top - bottom);
     side.entry = entry;
     side.saved = boost_context::make_fcontext(top, bytes, reeve_fiber_entry);
@@ -120,15 +112,16 @@ void retire([[maybe_unused]] Side& side) {
 #endif
 }
 
-REEVE_PLAIN_SWITCH void* jump(Side& from, Side& to, void* data, [[maybe_unused]] bool for_good) {
-    Carrier carrier{&from, &to, data};
+REEVE_PLAIN_SWITCH Traveller& jump(Side& from, Side& to, Traveller& who, [[maybe_unused]] bool for_good) {
+    who.from = &from;
+    who.to = &to;
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_start_switch_fiber(for_good ? nullptr : &from.fake_stack, to.bottom, to.bytes);
 #endif
 #ifdef __SANITIZE_THREAD__
     __tsan_switch_to_fiber(to.tsan_fiber, 0);
 #endif
-    return arrive(reeve_jump(to.saved, &carrier));
+    return arrive(reeve_jump(to.saved, &who));
 }
 
 // For the dump, beside a fiber that may start to run.

@@ -26,9 +26,11 @@
 
 namespace reeve::context {
 
+struct Traveller;
+
 struct Side {
     void* saved = nullptr;  // where it continues; written by the side that is entered, once this one is left
-    void (*entry)(void* data) = nullptr;
+    void (*entry)(Traveller& who) = nullptr;
 #ifdef REEVE_SANITIZED
     const void* bottom = nullptr;  // the extent of the stack
     std::size_t bytes = 0;
@@ -37,9 +39,16 @@ struct Side {
 #endif
 };
 
-// Prepares `side` so that the first jump to it calls entry(data) on the stack that ends at `top` (exclusive). `entry`
+// Who goes from side to side, a base of what is to be known on arrival. It does not lie on the stack that is left: that may be
+// cold when it is entered again, and holds only what must be there.
+struct Traveller {
+    Side* from = nullptr;
+    Side* to = nullptr;
+};
+
+// Prepares `side` so that the first jump to it calls entry(who) on the stack that ends at `top` (exclusive). `entry`
 // never returns and lets no exception out.
-void prepare(Side& side, std::byte* bottom, std::byte* top, void (*entry)(void* data));
+void prepare(Side& side, std::byte* bottom, std::byte* top, void (*entry)(Traveller& who));
 
 // Makes `side` stand for the stack of the calling thread.
 void adopt_thread(Side& side);
@@ -49,9 +58,9 @@ void retire(Side& side);
 // Only what they keep of the stack's memory, before that goes back to the kernel: for a side that was left in the middle for good.
 void forget_frames(const Side& side);
 
-// Leaves the current stack, which `from` stands for, for `to`. Returns when somebody jumps back, with the data given
-// there; that may be on another thread. `for_good`: this side will never be entered again.
-void* jump(Side& from, Side& to, void* data, bool for_good = false);
+// Leaves the current stack, which `from` stands for, for `to`. Returns when somebody jumps back, and says who did; that may
+// be on another thread. `for_good`: this side will never be entered again.
+Traveller& jump(Side& from, Side& to, Traveller& who, bool for_good = false);
 
 // The frame pointer and the return address where a side that is not running, and whose `saved` is this, will continue; for
 // backtraces.

@@ -56,7 +56,7 @@ public:
             for (const std::uint32_t end = std::min(waiting, known + k_stacks); known < end; ++known) fetch_frames(known, 1);
             stacks_ = first + known;
         }
-        fetch_frames(k_soon, 8);
+        fetch_frames(k_soon, 7);
 #endif
     }
 
@@ -76,7 +76,7 @@ template <unsigned capacity>
 void fetch_stacks(const Magazine<context::Stack, capacity>& left) {
     constexpr unsigned k_together = 8;
     constexpr std::size_t k_frames = 4;  // lines below the head
-    if (left.size() % k_together == 0)
+    if ((left.size() + 1) % k_together == 0)  // after the first of a magazine just filled, too
         for (unsigned i = 0; i < k_together; ++i)
             if (const context::Stack* later = left.peek(i)) fetch_lines(StackHead::of(*later), 1);
     if (const context::Stack* soon = left.peek(1))

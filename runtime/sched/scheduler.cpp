@@ -40,8 +40,8 @@ void nap() {
 constexpr unsigned k_ahead = 4;  // records that are taken later are fetched from memory
 
 // The first thing on a new fiber's stack, and the last.
-void fiber_main(void* arrived) {
-    auto* worker = static_cast<Worker*>(arrived);
+void fiber_main(context::Traveller& who) {
+    auto* worker = static_cast<Worker*>(&who);
     worker->arrive();
     Fiber& self = *worker->current_fiber();
     // What switch_away() does for a fiber that continues: this one enters user code from depth 1.

@@ -203,13 +203,9 @@ void Worker::load(Fiber& next) {
     mine.counters.switches.add();
 }
 
-Worker& Worker::switch_away(After after) {
+// All but the switch itself, apart from it: what a function keeps in registers over a call lies on the stack that is left.
+[[gnu::noinline]] context::Side& Worker::turn_from(Fiber& self, After after) {
     Processor& mine = *processor();
-    Fiber& self = *current_fiber();
-    if ((self.pins | os::held_locks()) != 0) [[unlikely]] {
-        if (keeps_thread(after)) return stay(after);
-    }
-    const unsigned entry_depth = depth();
     // Between fibers the thread has none.
     self.has_exceptions = exceptions_->caught != nullptr || exceptions_->uncaught != 0;
     if (self.has_exceptions) [[unlikely]]
@@ -220,18 +216,26 @@ Worker& Worker::switch_away(After after) {
 
     Fiber* next = nullptr;
     if (++mine.picks % k_poll_interval != 0 && !scheduler.is_short_of_threads()) next = mine.queue.pop();
-    context::Side* to = &scheduler_side_;
     if (next) {
         load(*next);
-        to = &next->side;
-    } else {
-        fiber.store(nullptr, std::memory_order_relaxed);
+        return next->side;
     }
-    // `this` may be another's from here on.
-    auto* arrived = static_cast<Worker*>(context::jump(self.side, *to, this, after == After::ended));
-    arrived->arrive();
-    arrived->depth_.store(entry_depth, std::memory_order_relaxed);
-    return *arrived;
+    fiber.store(nullptr, std::memory_order_relaxed);
+    return scheduler_side_;
+}
+
+Worker& Worker::switch_away(After after) {
+    Fiber& self = *current_fiber();
+    if ((self.pins | os::held_locks()) != 0) [[unlikely]] {
+        if (keeps_thread(after)) return stay(after);
+    }
+    const unsigned entry_depth = depth();
+    context::Side& next = turn_from(self, after);
+    // `this` may be another's once it returns.
+    auto& arrived = static_cast<Worker&>(context::jump(left_->side, next, *this, after_ == After::ended));
+    arrived.arrive();
+    arrived.depth_.store(entry_depth, std::memory_order_relaxed);
+    return arrived;
 }
 
 void Worker::yield() {
@@ -263,7 +267,7 @@ void Worker::arrive() {
 
 void Worker::run(Fiber& next) {
     load(next);
-    context::jump(scheduler_side_, next.side, this);
+    context::jump(scheduler_side_, next.side, *this);
     arrive();
     depth_.store(1, std::memory_order_relaxed);
 }

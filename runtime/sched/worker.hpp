@@ -52,7 +52,7 @@ enum class After : std::uint8_t { nothing, yielded, parked, ended };
 // processor's own CPU; `in_my_place` as well, but the giver sleeps next and is not disturbed in doing so.
 enum class Wake : std::uint8_t { anywhere, at_home, in_my_place };
 
-class Worker : public WorkerEntry {
+class Worker : public WorkerEntry, public context::Traveller {
 public:
     explicit Worker(Scheduler& owner) : scheduler(owner) {}
 
@@ -153,6 +153,7 @@ private:
     void poll(Processor& processor);
     void look_at_clock(Processor& processor);
     void load(Fiber& fiber);
+    context::Side& turn_from(Fiber& fiber, After after);
 
     bool is_pinned_ = false;                       // by settle(), until unsettle()
     bool is_batch_ = false;

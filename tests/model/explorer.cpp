@@ -40,7 +40,7 @@ private:
 
 }  // namespace
 
-class Explorer {
+class Explorer : public context::Traveller {
 public:
     explicit Explorer(Bound bound) : bound_(bound) {}
 
@@ -68,8 +68,8 @@ public:
         thread->handler = std::move(handler);
         std::byte* bottom = stacks_[number].get();
         auto top = reinterpret_cast<std::uintptr_t>(bottom + k_stack_bytes) & ~std::uintptr_t{63};
-        context::prepare(thread->side, bottom, reinterpret_cast<std::byte*>(top), [](void* self) {
-            auto* explorer = static_cast<Explorer*>(self);
+        context::prepare(thread->side, bottom, reinterpret_cast<std::byte*>(top), [](context::Traveller& who) {
+            auto* explorer = static_cast<Explorer*>(&who);
             explorer->threads_[explorer->current_]->body();
             explorer->threads_[explorer->current_]->has_ended = true;
             explorer->leave();
@@ -86,7 +86,7 @@ public:
         s_running = this;
         const Threads first = others_ready(k_nobody);
         current_ = first[choose(first.size())];
-        context::jump(main_, threads_[current_]->side, this);
+        context::jump(main_, threads_[current_]->side, *this);
         s_running = nullptr;
         for (auto& thread : threads_) context::retire(thread->side);
         return explored_.failure.empty();
@@ -147,7 +147,7 @@ public:
 
     [[noreturn]] void fail(const char* what) {
         note(what);
-        context::jump(threads_[current_]->side, main_, this);
+        context::jump(threads_[current_]->side, main_, *this);
         std::abort();
     }
 
@@ -224,7 +224,7 @@ private:
         context::Side& left = threads_[current_]->side;
         const unsigned self = current_;
         current_ = next;
-        context::jump(left, threads_[next]->side, this);
+        context::jump(left, threads_[next]->side, *this);
         current_ = self;
     }
 
@@ -237,7 +237,7 @@ private:
         }
         for (const auto& thread : threads_)
             if (!thread->has_ended) fail("all wait");
-        context::jump(threads_[current_]->side, main_, this);
+        context::jump(threads_[current_]->side, main_, *this);
     }
 
     const Bound bound_;
