@@ -37,11 +37,12 @@ struct Parkable {
     static constexpr std::uint32_t k_no_timer = ~std::uint32_t{0};
     std::atomic<std::uint32_t> timer_place{k_no_timer};  // where its wait stands in Timers, which write it
     bool is_fiber = false;
-    bool room_is_taken = false;  // by a Wait (wait_queue.hpp), or the seed is just being emptied; a fiber's
+    bool room_is_taken = false;  // by a Wait (wait_queue.hpp), or a fiber's seed is just being emptied
 };
 
 struct ThreadParkable : Parkable {
     os::Parker parker;
+    WaiterRoom room;
 };
 
 enum class Phase : std::uint8_t { free, runnable, running, parked, preempted };

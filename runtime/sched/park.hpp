@@ -1,7 +1,8 @@
 // park: the wait of a fiber or plain thread, once it is open: gives the processor away until the wait is over.
 //
 // Inline, for every function between a switch and the code that waits costs some 5 ns: its return is predicted wrongly. Wait's
-// park() is this, called; who is in more of a hurry includes it (join_core.cpp). In the runtime, holding no SpinLock.
+// park() is this, called; who is in more of a hurry includes it (join_core.cpp). What comes before the switch is a function
+// by itself: what it keeps in registers does not lie on the stack that is left. In the runtime, holding no SpinLock.
 #pragma once
 
 #include "runtime/base/point.hpp"
@@ -16,29 +17,19 @@ namespace reeve::sched {
 
 void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadline);
 
+// What is done before the fiber is left.
+struct Parting {
+    bool leaves;     // false: its wait is over
+    Timers* timers;  // where its deadline was armed, if it was
+};
+Parting prepare_to_park(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const char* reason, Blocker blocker);
+
 [[gnu::always_inline]] inline void park_fiber(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const char* reason,
                                               Blocker blocker) {
-    if (fiber.holds_hook) [[unlikely]] {
-        fiber.holds_hook = false;
-        const StackHead& head = fiber.its_head();
-        head.on_park(head.hook);
-    }
-    if (fiber.state.is_ready()) return;
-    Worker& worker = *current_worker();
-    Processor& processor = *worker.processor();
-    fiber.reason = reason;
-    fiber.since_ns = processor.now_ns;
-    fiber.blocker.store(blocker, std::memory_order_relaxed);
-    if (blocker.kind() != Blocker::nobody) fiber.its_head().blocked_until_ns.store(deadline.ns(), std::memory_order_relaxed);
-    fiber.phase.store(Phase::parked, std::memory_order_relaxed);
-    if (deadline.is_never()) {
-        worker.switch_away(After::parked);
-        return;
-    }
-    Timers& timers = processor.timers;
-    timers.arm(fiber, epoch, deadline.ns());
-    worker.switch_away(After::parked);
-    timers.disarm(fiber);
+    const Parting parting = prepare_to_park(fiber, epoch, deadline, reason, blocker);
+    if (!parting.leaves) return;
+    current_worker()->switch_away(After::parked);
+    if (parting.timers) parting.timers->disarm(fiber);
 }
 
 // `who`: the caller. `epoch`: of the wait that it has opened.

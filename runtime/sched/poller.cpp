@@ -66,22 +66,27 @@ void cancel_and_wait(Operation& operation, const char* reason) {
 }  // namespace
 
 std::int32_t perform(const os::Request& request, Deadline deadline, const char* reason, const Closing* closing) {
-    Wait wait(reason);
-    if (wait.is_over()) return (void)wait.park(deadline), -ECANCELED;
     Operation operation;
-    operation.waiter = &*wait;
     operation.pending.request = &request;
-    queue_request(operation, request);
-    if (closing && closing->needs_cancel) {
-        if (operation.processor->io.has_unsubmitted()) {
-            operation.processor->io.submit();
-            operation.processor->counters.submits.add();
+    Outcome outcome;
+    {
+        Wait wait(reason);
+        if (wait.is_over()) return (void)wait.park(deadline), -ECANCELED;
+        operation.waiter = &*wait;
+        queue_request(operation, request);
+        if (closing && closing->needs_cancel) {
+            if (operation.processor->io.has_unsubmitted()) {
+                operation.processor->io.submit();
+                operation.processor->counters.submits.add();
+            }
+            full_barrier();  // pairs with Fd::close(), which sets the bit and then cancels
+            if (closing->is_set()) request_cancel(operation);
         }
-        full_barrier();  // pairs with Fd::close(), which sets the bit and then cancels
-        if (closing->is_set()) request_cancel(operation);
+        outcome = wait.park(deadline);
+        if (outcome == Outcome::ready) return operation.result;
+        SpinGuard guard(operation.lock);
+        operation.waiter = nullptr;  // it goes away, and whoever completes this must not look at it
     }
-    const Outcome outcome = wait.park(deadline);
-    if (outcome == Outcome::ready) return operation.result;
     cancel_and_wait(operation, reason);
     // It may have finished just before it could be cancelled: then what it did counts.
     if (operation.result != -ECANCELED && operation.result != -EINTR && operation.result != -k_restart) return operation.result;

@@ -23,6 +23,24 @@ void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadl
     }
 }
 
+Parting prepare_to_park(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const char* reason, Blocker blocker) {
+    if (fiber.holds_hook) [[unlikely]] {
+        fiber.holds_hook = false;
+        const StackHead& head = fiber.its_head();
+        head.on_park(head.hook);
+    }
+    if (fiber.state.is_ready()) return {false, nullptr};
+    Processor& processor = *current_worker()->processor();
+    fiber.reason = reason;
+    fiber.since_ns = processor.now_ns;
+    fiber.blocker.store(blocker, std::memory_order_relaxed);
+    if (blocker.kind() != Blocker::nobody) fiber.its_head().blocked_until_ns.store(deadline.ns(), std::memory_order_relaxed);
+    fiber.phase.store(Phase::parked, std::memory_order_relaxed);
+    if (deadline.is_never()) return {true, nullptr};
+    processor.timers.arm(fiber, epoch, deadline.ns());
+    return {true, &processor.timers};
+}
+
 Parkable& current_parkable() {
     Worker* worker = current_worker();
     if (worker && worker->current_fiber()) return *worker->current_fiber();
@@ -43,15 +61,17 @@ void give_way() {
     if (worker && worker->scheduler.may_give_way(worker->current_fiber())) worker->processor()->give_way();
 }
 
-Wait::Wait(const char* reason, Cancellable cancellable) : is_taken_(&own_is_taken_), reason_(reason) {
+Wait::Wait(const char* reason, Cancellable cancellable) : is_taken_(nullptr), reason_(reason) {
     Parkable& who = current_parkable();
-    WaiterRoom* room = &own_room_;
-    if (who.is_fiber && !who.room_is_taken) {
-        is_taken_ = &who.room_is_taken;
-        room = &static_cast<Fiber&>(who).room;
+    const auto open = [&who, cancellable] { return who.state.open(cancellable == Cancellable::yes); };
+    if (who.room_is_taken) [[unlikely]] {
+        waiter_ = new Waiter(who, open());  // memory first: a wait that is opened is parked
+        return;
     }
-    *is_taken_ = true;
-    waiter_ = ::new (static_cast<void*>(room->bytes)) Waiter(who, who.state.open(cancellable == Cancellable::yes));
+    who.room_is_taken = true;
+    is_taken_ = &who.room_is_taken;
+    WaiterRoom& room = who.is_fiber ? static_cast<Fiber&>(who).room : static_cast<ThreadParkable&>(who).room;
+    waiter_ = ::new (static_cast<void*>(room.bytes)) Waiter(who, open());
 }
 
 Outcome Wait::park(Deadline deadline) {

@@ -9,8 +9,9 @@
 //   Outcome outcome = wait.park(deadline);
 //   if (outcome != Outcome::ready) { lock; queue.remove_if_linked(*wait); unlock; }
 //
-// The Waiter lies in the fiber's record, where a million of them are close together for whoever wakes them all (fiber.hpp), unless
-// an earlier Wait of the fiber still has that room; then, and in a plain thread, on the stack.
+// The Waiter lies in the fiber's record, where a million of them are close together for whoever wakes them all (fiber.hpp), or in
+// what stands for the plain thread. One has that room at a time: should user code that runs within the life of a Wait wait as well
+// (a value's move), memory is asked for: std::bad_alloc. In the runtime no Wait is made while another lives.
 //
 // Callers. Wait: fibers and plain threads, inside an Entry, never while a SpinLock is held. WaitQueue: under the lock
 // of the object it belongs to. Not signal-safe.
@@ -78,7 +79,12 @@ class [[nodiscard]] Wait {
 public:
     // `reason`: what is waited for, a string constant, for the dump.
     explicit Wait(const char* reason, Cancellable cancellable = Cancellable::yes);
-    ~Wait() { *is_taken_ = false; }
+    ~Wait() {
+        if (is_taken_) [[likely]]
+            *is_taken_ = false;
+        else
+            delete waiter_;
+    }
     Wait(const Wait&) = delete;
     Wait& operator=(const Wait&) = delete;
 
@@ -91,11 +97,9 @@ public:
     Waiter* operator->() const { return waiter_; }
 
 private:
-    bool* is_taken_;  // of the room that it uses
+    bool* is_taken_;  // of the room that it uses, if it does
     Waiter* waiter_;
     const char* reason_;
-    bool own_is_taken_;
-    WaiterRoom own_room_;
 };
 
 class WaitQueue {

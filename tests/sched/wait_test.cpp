@@ -14,7 +14,7 @@ using reeve::sched::Wait;
 using reeve::sched::WaitQueue;
 
 // Seen failing with a Wait that does not say that the room is taken: the outer waiter is not in its queue any more.
-REEVE_TEST("wait: a fiber's waiter lies in its record, that of a wait meanwhile on its stack", "[wait]") {
+REEVE_TEST("wait: a fiber's waiter lies in its record, that of a wait meanwhile elsewhere", "[wait]") {
     const auto& self = static_cast<reeve::sched::Fiber&>(reeve::sched::current_parkable());
     const void* const room = &self.room;
     for (int round = 0; round < 3; ++round) {
