@@ -58,8 +58,8 @@ MadeFiber prepare_fiber(const FiberOptions* options, std::size_t closure_bytes, 
     return {fiber, closure};
 }
 
-EmptyingSeed::EmptyingSeed() : fiber_(*current_fiber()) { fiber_.room_is_taken = true; }
-EmptyingSeed::~EmptyingSeed() { fiber_.room_is_taken = false; }
+EmptyingSeed::EmptyingSeed() : fiber_(*current_fiber()) { fiber_.rooms_taken |= Parkable::k_first_room; }
+EmptyingSeed::~EmptyingSeed() { fiber_.rooms_taken &= static_cast<std::uint8_t>(~Parkable::k_first_room); }
 
 void start_fiber(Fiber& fiber) { Scheduler::active()->start(fiber); }
 

@@ -37,12 +37,14 @@ struct Parkable {
     static constexpr std::uint32_t k_no_timer = ~std::uint32_t{0};
     std::atomic<std::uint32_t> timer_place{k_no_timer};  // where its wait stands in Timers, which write it
     bool is_fiber = false;
-    bool room_is_taken = false;  // by a Wait (wait_queue.hpp), or a fiber's seed is just being emptied
+    static constexpr std::uint8_t k_first_room = 1;
+    static constexpr std::uint8_t k_second_room = 2;
+    std::uint8_t rooms_taken = 0;  // by a Wait each (wait_queue.hpp); the first also while a fiber's seed is being emptied
 };
 
 struct ThreadParkable : Parkable {
     os::Parker parker;
-    WaiterRoom room;
+    WaiterRoom rooms[2];
 };
 
 enum class Phase : std::uint8_t { free, runnable, running, parked, preempted };
@@ -68,6 +70,7 @@ struct StackHead {
     void (*on_park)(void* hook);       // called once, in the runtime, before the fiber first parks
     void* hook;
     std::uintptr_t interrupted_at[3];  // code address, stack and frame pointer where it was preempted
+    WaiterRoom second_room;            // for a wait within the life of another (wait_queue.hpp)
 
     // At the top, in one of eight places, so that the busiest lines of stacks, which all end at the same offset of a page, do not
     // fall into the same sets of the first-level cache.
@@ -116,7 +119,7 @@ struct alignas(64) Fiber : ListNode<Fiber>, Numbered, Parkable {  // the link of
         belongings.store(nullptr, std::memory_order_relaxed);
         timer_place.store(k_no_timer, std::memory_order_relaxed);
         is_fiber = true;
-        room_is_taken = false;
+        rooms_taken = 0;
         holds_hook = has_begun = has_exceptions = bequeaths = false;
         saved_errno = 0;
         pins = 0;

@@ -61,17 +61,30 @@ void give_way() {
     if (worker && worker->scheduler.may_give_way(worker->current_fiber())) worker->processor()->give_way();
 }
 
-Wait::Wait(const char* reason, Cancellable cancellable) : is_taken_(nullptr), reason_(reason) {
-    Parkable& who = current_parkable();
-    const auto open = [&who, cancellable] { return who.state.open(cancellable == Cancellable::yes); };
-    if (who.room_is_taken) [[unlikely]] {
-        waiter_ = new Waiter(who, open());  // memory first: a wait that is opened is parked
-        return;
+// Memory comes before the wait is opened, for one that is opened is parked.
+inline WaiterRoom& Wait::take_room(Parkable& who) {
+    rooms_taken_ = &who.rooms_taken;
+    auto* fiber = who.is_fiber ? &static_cast<Fiber&>(who) : nullptr;
+    auto* thread = who.is_fiber ? nullptr : &static_cast<ThreadParkable&>(who);
+    if ((who.rooms_taken & Parkable::k_first_room) == 0) [[likely]] {
+        room_ = Parkable::k_first_room;
+        who.rooms_taken |= room_;
+        return fiber ? fiber->room : thread->rooms[0];
     }
-    who.room_is_taken = true;
-    is_taken_ = &who.room_is_taken;
-    WaiterRoom& room = who.is_fiber ? static_cast<Fiber&>(who).room : static_cast<ThreadParkable&>(who).room;
-    waiter_ = ::new (static_cast<void*>(room.bytes)) Waiter(who, open());
+    if ((who.rooms_taken & Parkable::k_second_room) == 0) {
+        room_ = Parkable::k_second_room;
+        who.rooms_taken |= room_;
+        return fiber ? fiber->its_head().second_room : thread->rooms[1];
+    }
+    auto* more = static_cast<WaiterRoom*>(::operator new(sizeof(WaiterRoom), std::nothrow));
+    if (!more) fatal("no memory for a wait within the life of two others");
+    return *more;
+}
+
+Wait::Wait(const char* reason, Cancellable cancellable) : reason_(reason) {
+    Parkable& who = current_parkable();
+    WaiterRoom& room = take_room(who);
+    waiter_ = ::new (static_cast<void*>(room.bytes)) Waiter(who, who.state.open(cancellable == Cancellable::yes));
 }
 
 Outcome Wait::park(Deadline deadline) {

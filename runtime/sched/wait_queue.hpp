@@ -10,8 +10,9 @@
 //   if (outcome != Outcome::ready) { lock; queue.remove_if_linked(*wait); unlock; }
 //
 // The Waiter lies in the fiber's record, where a million of them are close together for whoever wakes them all (fiber.hpp), or in
-// what stands for the plain thread. One has that room at a time: should user code that runs within the life of a Wait wait as well
-// (a value's move), memory is asked for: std::bad_alloc. In the runtime no Wait is made while another lives.
+// what stands for the plain thread. One Wait has that room at a time. The runtime makes none while another lives, but user code that
+// runs meanwhile may (a value's move, a closure's end): that one's lies at the top of the stack, should it live as well the next
+// one's in memory that is asked for.
 //
 // Callers. Wait: fibers and plain threads, inside an Entry, never while a SpinLock is held. WaitQueue: under the lock
 // of the object it belongs to. Not signal-safe.
@@ -80,8 +81,8 @@ public:
     // `reason`: what is waited for, a string constant, for the dump.
     explicit Wait(const char* reason, Cancellable cancellable = Cancellable::yes);
     ~Wait() {
-        if (is_taken_) [[likely]]
-            *is_taken_ = false;
+        if (room_ != 0) [[likely]]
+            *rooms_taken_ &= static_cast<std::uint8_t>(~room_);
         else
             delete waiter_;
     }
@@ -97,7 +98,10 @@ public:
     Waiter* operator->() const { return waiter_; }
 
 private:
-    bool* is_taken_;  // of the room that it uses, if it does
+    WaiterRoom& take_room(Parkable& who);
+
+    std::uint8_t* rooms_taken_;
+    std::uint8_t room_ = 0;  // the one that it has; 0: none
     Waiter* waiter_;
     const char* reason_;
 };
