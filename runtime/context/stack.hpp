@@ -5,10 +5,10 @@
 // vm.max_map_count does not matter; many with one call), mprotect below that until the mappings run out, which is said once.
 // Of the freed stacks the one with the lowest number is taken next, as some allocators do (address-ordered first fit): those that
 // fibers begin on one after the other then lie side by side again, in whatever order they were freed, and so do the page tables'
-// entries that lead there, most of what it costs to touch a stack that has left the caches. What is in use gathers at one end. What exceeds
-// k_hot_stacks and was not needed for a while is given back to the kernel in the background from the other end (trim): each such
-// call interrupts the other CPUs, and a page costs some microseconds when it is touched again. Slabs are never unmapped while the
-// pool lives.
+// entries that lead there, most of what it costs to touch a stack that has left the caches. What is in use gathers at one end.
+// What exceeds k_hot_stacks and was not needed for a while is given back to the kernel in the background from the other end (trim):
+// each such call interrupts the other CPUs, and a page costs some microseconds when it is touched again. Slabs are never unmapped
+// while the pool lives.
 //
 // Any thread; takes a lock; never parks; not signal-safe except is_in_guard().
 //

@@ -40,6 +40,9 @@ struct Parkable {
     static constexpr std::uint8_t k_first_room = 1;
     static constexpr std::uint8_t k_second_room = 2;
     std::uint8_t rooms_taken = 0;  // by a Wait each (wait_queue.hpp); the first also while a fiber's seed is being emptied
+    static constexpr std::uint8_t free_room(std::uint8_t taken) {  // 0: none
+        return (taken & k_first_room) == 0 ? k_first_room : (taken & k_second_room) == 0 ? k_second_room : std::uint8_t{0};
+    }
 };
 
 struct ThreadParkable : Parkable {

@@ -11,7 +11,7 @@ constexpr std::size_t k_few = 64;  // are as well in a heap
 
 }  // namespace
 
-// After the heap's first was taken away.
+// After the heap has lost one, perhaps its first: I3.
 void Timers::settle() {
     while (!wheel_.is_empty() && heap_.earliest_ns() >= wheel_.begins_ns())
         wheel_.take_slot([this](const Timer& timer) { heap_.push(timer); });

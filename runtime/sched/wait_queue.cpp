@@ -3,43 +3,11 @@
 #include <new>
 
 #include "runtime/base/point.hpp"
-#include "runtime/base/virtual_clock.hpp"
 #include "runtime/sched/fork.hpp"
 #include "runtime/sched/park.hpp"
 #include "runtime/sched/scheduler.hpp"
 
 namespace reeve::sched {
-
-void park_thread(ThreadParkable& thread, FiberState::Epoch epoch, Deadline deadline) {
-    if (thread.state.leave()) return;
-    die_if_forked();
-    while (!thread.parker.park_until(VirtualClock::monotonic_ns_at(deadline.ns()))) {
-        // Nobody claimed it in time: this thread does. If somebody did at the last moment, his ready() wakes it.
-        if (thread.state.claim(epoch, Outcome::timed_out)) {
-            (void)thread.state.ready();
-            return;
-        }
-        deadline = Deadline::never();
-    }
-}
-
-Parting prepare_to_park(Fiber& fiber, FiberState::Epoch epoch, Deadline deadline, const char* reason, Blocker blocker) {
-    if (fiber.holds_hook) [[unlikely]] {
-        fiber.holds_hook = false;
-        const StackHead& head = fiber.its_head();
-        head.on_park(head.hook);
-    }
-    if (fiber.state.is_ready()) return {false, nullptr};
-    Processor& processor = *current_worker()->processor();
-    fiber.reason = reason;
-    fiber.since_ns = processor.now_ns;
-    fiber.blocker.store(blocker, std::memory_order_relaxed);
-    if (blocker.kind() != Blocker::nobody) fiber.its_head().blocked_until_ns.store(deadline.ns(), std::memory_order_relaxed);
-    fiber.phase.store(Phase::parked, std::memory_order_relaxed);
-    if (deadline.is_never()) return {true, nullptr};
-    processor.timers.arm(fiber, epoch, deadline.ns());
-    return {true, &processor.timers};
-}
 
 Parkable& current_parkable() {
     Worker* worker = current_worker();
@@ -61,30 +29,26 @@ void give_way() {
     if (worker && worker->scheduler.may_give_way(worker->current_fiber())) worker->processor()->give_way();
 }
 
-// Memory comes before the wait is opened, for one that is opened is parked.
-inline WaiterRoom& Wait::take_room(Parkable& who) {
-    rooms_taken_ = &who.rooms_taken;
-    auto* fiber = who.is_fiber ? &static_cast<Fiber&>(who) : nullptr;
-    auto* thread = who.is_fiber ? nullptr : &static_cast<ThreadParkable&>(who);
-    if ((who.rooms_taken & Parkable::k_first_room) == 0) [[likely]] {
-        room_ = Parkable::k_first_room;
-        who.rooms_taken |= room_;
-        return fiber ? fiber->room : thread->rooms[0];
-    }
-    if ((who.rooms_taken & Parkable::k_second_room) == 0) {
-        room_ = Parkable::k_second_room;
-        who.rooms_taken |= room_;
-        return fiber ? fiber->its_head().second_room : thread->rooms[1];
-    }
-    auto* more = static_cast<WaiterRoom*>(::operator new(sizeof(WaiterRoom), std::nothrow));
-    if (!more) fatal("no memory for a wait within the life of two others");
-    return *more;
+namespace {
+
+WaiterRoom& room_of(Parkable& who, std::uint8_t room) {
+    const bool is_first = room == Parkable::k_first_room;
+    if (!who.is_fiber) return static_cast<ThreadParkable&>(who).rooms[is_first ? 0 : 1];
+    auto& fiber = static_cast<Fiber&>(who);
+    return is_first ? fiber.room : fiber.its_head().second_room;
 }
+
+}  // namespace
 
 Wait::Wait(const char* reason, Cancellable cancellable) : reason_(reason) {
     Parkable& who = current_parkable();
-    WaiterRoom& room = take_room(who);
-    waiter_ = ::new (static_cast<void*>(room.bytes)) Waiter(who, who.state.open(cancellable == Cancellable::yes));
+    rooms_taken_ = &who.rooms_taken;
+    room_ = Parkable::free_room(who.rooms_taken);
+    who.rooms_taken |= room_;
+    // Memory comes before the wait is opened, for one that is opened is parked.
+    void* memory = room_ != 0 ? room_of(who, room_).bytes : ::operator new(sizeof(Waiter), std::nothrow);
+    if (!memory) fatal("no memory for a wait within the life of two others");
+    waiter_ = ::new (memory) Waiter(who, who.state.open(cancellable == Cancellable::yes));
 }
 
 Outcome Wait::park(Deadline deadline) {

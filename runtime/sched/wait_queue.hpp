@@ -98,8 +98,6 @@ public:
     Waiter* operator->() const { return waiter_; }
 
 private:
-    WaiterRoom& take_room(Parkable& who);
-
     std::uint8_t* rooms_taken_;
     std::uint8_t room_ = 0;  // the one that it has; 0: none
     Waiter* waiter_;

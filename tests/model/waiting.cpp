@@ -22,6 +22,7 @@
 #include "runtime/mutex.cpp"
 #include "runtime/once.cpp"
 #include "runtime/sched/join_core.cpp"
+#include "runtime/sched/park.cpp"
 #include "runtime/sched/poller.cpp"
 #include "runtime/sched/belongings.cpp"
 #include "runtime/sched/timers.cpp"
