@@ -23,6 +23,7 @@ namespace reeve::sched {
 inline void fetch_lines(const void* first, std::size_t count) {
     constexpr std::size_t k_line = 64;
     for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(static_cast<const std::byte*>(first) + i * k_line, 1);
+    asm volatile("" : : "r"(first));  // else a function that does nothing else has no effects for gcc, which drops calls of it
 }
 
 // What whoever ends its wait looks at first.
@@ -71,16 +72,30 @@ private:
     std::uint32_t stacks_ = 0;
 };
 
-// Each time one was taken of those that fibers begin on: the heads of the next, some together, and of the next but one the frames.
-template <unsigned capacity>
-void fetch_stacks(const Magazine<context::Stack, capacity>& left) {
-    constexpr unsigned k_together = 8;
-    constexpr std::size_t k_frames = 4;  // lines below the head
-    if ((left.size() + 1) % k_together == 0)  // after the first of a magazine just filled, too
-        for (unsigned i = 0; i < k_together; ++i)
-            if (const context::Stack* later = left.peek(i)) fetch_lines(StackHead::of(*later), 1);
-    if (const context::Stack* soon = left.peek(1))
-        fetch_lines(reinterpret_cast<const std::byte*>(StackHead::of(*soon)) - k_frames * 64, k_frames + 1);
-}
+// The same for the stacks that fibers begin on. What was given back a moment ago is still there; what came from the pool is not.
+class FetchStacks {
+public:
+    // Each time one was taken; `left`: the others. The heads of some, together, and of the next but one the frames.
+    template <unsigned capacity>
+    void look(const Magazine<context::Stack, capacity>& left, bool is_refilled) {
+        constexpr unsigned k_together = 8;
+        constexpr unsigned k_ahead = 3;      // their heads were asked for before those of the others are
+        constexpr std::size_t k_frames = 9;  // lines below the head
+        if (is_refilled) heads_ = frames_ = left.size();
+        const auto head_of = [&left](unsigned index) { return StackHead::of(*left.peek(left.size() - 1 - index)); };
+        if (left.size() <= heads_ + k_ahead)
+            for (unsigned i = 0; i < k_together && heads_ != 0; ++i)
+                if (--heads_ < left.size()) fetch_lines(head_of(heads_), 1);
+        if (const unsigned next_but_one = left.size() - 2; left.size() >= 2 && next_but_one < frames_) {
+            frames_ = next_but_one;
+            fetch_lines(reinterpret_cast<const std::byte*>(head_of(frames_)) - k_frames * 64, k_frames + 1);
+        }
+    }
+
+private:
+    // How many of the oldest were not asked for.
+    unsigned heads_ = 0;
+    unsigned frames_ = 0;
+};
 
 }  // namespace reeve::sched

@@ -19,7 +19,7 @@
 #include "runtime/sched/fiber.hpp"
 #include "runtime/sched/local_queue.hpp"
 #include "runtime/sched/magazine.hpp"
-#include "runtime/sched/timer_crowd.hpp"
+#include "runtime/sched/timer_watch.hpp"
 #include "runtime/sched/timers.hpp"
 #include "runtime/sched/worker.hpp"
 
@@ -76,7 +76,7 @@ struct alignas(64) Processor : ProcessorEntry {
     LocalQueue queue;
     FetchAhead fetch_ahead;                    // of the queue
     Timers timers;
-    TimerCrowd timer_crowd;
+    TimerWatch<Timers> timer_watch{timers};
     os::IoEngine& io;
     std::int64_t now_ns = 0;                   // the clock at the last look, for what need not be exact
     std::uint32_t picks = 0;                   // choices made by the scheduler; drives the fairness ticks
@@ -85,12 +85,13 @@ struct alignas(64) Processor : ProcessorEntry {
     std::int64_t began_oldest_ns = 0;          // when the oldest fiber of the overflow was last begun, out of turn
     std::int64_t computed_ns = 0;              // when a fiber whose slice was over last gave it away
 
-    // Waking another CPU costs it and this one some 20 us together: worth it only for more work than that.
-    static constexpr std::int64_t k_wake_worth_ns = 20'000;
+    // Waking another CPU costs it and this one some 40 us together in a virtual machine: worth it only for more work than that.
+    static constexpr std::int64_t k_wake_worth_ns = 200'000;
     [[nodiscard]] bool has_work_to_share() const { return queue.size() * mean_slice_ns >= k_wake_worth_ns; }
 
     Magazine<Fiber*, 128> records;
     Magazine<context::Stack, 128> stacks;       // of the default size
+    FetchStacks fetch_stacks;                   // of these
     Magazine<void*, 64> join_blocks;
     std::uint64_t next_fiber_id = 0;
     std::uint64_t last_fiber_id = 0;

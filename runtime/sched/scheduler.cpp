@@ -206,8 +206,9 @@ inline context::Stack Scheduler::take_stack(Processor* processor) {
         stacks.take(&stack, 1);
         return stack;
     }
+    const bool is_refilled = processor->stacks.size() == 0;
     stack = processor->stacks.take(stacks);
-    fetch_stacks(processor->stacks);
+    processor->fetch_stacks.look(processor->stacks, is_refilled);
     return stack;
 }
 

@@ -55,6 +55,7 @@ std::size_t Timers::fire(std::int64_t now_ns, Parkable** into, std::size_t room,
         settle();
     }
     more = earliest_ns() <= now_ns;
+    fired_.store(fired() + static_cast<std::uint32_t>(taken), std::memory_order_relaxed);
     std::size_t count = 0;
     for (std::size_t i = 0; i < taken; ++i) {
         Parkable* who = due[i].who;

@@ -6,8 +6,8 @@
 // claimed. A waiter has one timer at a time and knows its place. A timer claims its wait under the lock; disarm() takes the
 // same lock, so once it returns the waiter is not being looked at.
 //
-// Callers. arm: the holder of the processor, for the caller's own wait. disarm: the waiter. fire: the holder. earliest_ns: anybody,
-// a hint.
+// Callers. arm: the holder of the processor, for the caller's own wait. disarm: the waiter. fire: the holder, or that of another
+// (timer_watch.hpp). earliest_ns, fired: anybody, hints.
 //
 // I1  A waiter does not open its next wait before its timer fired and was done with, or disarm() returned.
 // I2  `timer_place` becomes k_no_timer as the last thing that is done with a waiter: who sees that need not take the lock.
@@ -35,6 +35,8 @@ public:
     std::size_t fire(std::int64_t now_ns, Parkable** into, std::size_t room, bool& more);
     // Deadline::k_never_ns when there is none.
     [[nodiscard]] std::int64_t earliest_ns() const { return earliest_ns_.load(std::memory_order_relaxed); }
+    // How many were due so far; it wraps.
+    [[nodiscard]] std::uint32_t fired() const { return fired_.load(std::memory_order_relaxed); }
 
 private:
     static constexpr std::size_t k_batch = 64;
@@ -45,6 +47,7 @@ private:
     TimerHeap heap_;
     TimerWheel wheel_;
     std::atomic<std::int64_t> earliest_ns_{Deadline::k_never_ns};
+    std::atomic<std::uint32_t> fired_{0};
 };
 
 }  // namespace reeve::sched

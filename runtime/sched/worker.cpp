@@ -406,11 +406,14 @@ bool Worker::sleep(Processor& mine) {
         mine.is_idle.store(true, std::memory_order_seq_cst);
         mine.counters.sleeps.add();
         if (mine.io.has_unsubmitted()) mine.counters.submits.add();
-        const std::int64_t until_ns = mine.timer_crowd.sleep_until(mine.timers.earliest_ns(), mine.now_ns);
+        const std::int64_t until_ns = mine.timer_watch.begin_sleep(mine.now_ns, [&](auto visit) {
+            for (auto& other : scheduler.processors)
+                if (other.get() != &mine) visit(other->timer_watch);
+        });
         // Pairs with request_cancel(), which sees is_idle or is seen here; otherwise a cancellation waits for this
         // processor's next completion.
         if (!mine.has_cancels.load(std::memory_order_seq_cst)) scheduler.rehearsal ? Rehearsal::wait(mine) : mine.io.wait(until_ns);
-        mine.timer_crowd.note_slept();
+        mine.timer_watch.end_sleep();
         mine.is_idle.store(false, std::memory_order_relaxed);
         mine.now_ns = monotonic_ns();  // sleeping is no slice
         mine.computed_ns = mine.now_ns;  // and kept nobody waiting who computes
@@ -446,17 +449,24 @@ void Worker::poll(Processor& mine) {
         for (unsigned i = 0; i < drained; ++i) complete(completions[i]);
     } while (drained == k_batch);
     const std::int64_t fire_ns = scheduler.rehearsal ? scheduler.rehearsal->fire_time_ns(mine) : mine.now_ns;
+    fire(mine, mine.timers, fire_ns);
+    for (auto& other : scheduler.processors)
+        if (other->timer_watch.needs_others(fire_ns)) fire(mine, other->timers, fire_ns);
+    mine.timer_watch.note_look(mine.now_ns);
+    is_polling_ = false;
+    if (mine.queue.size() > 1 && mine.has_work_to_share()) scheduler.notify_work();
+}
+
+void Worker::fire(Processor& mine, Timers& timers, std::int64_t now_ns) {
+    constexpr std::size_t k_batch = 64;
     Parkable* due[k_batch];
     bool more = true;
     while (more) {
-        const std::size_t fired = mine.timers.fire(fire_ns, due, k_batch, more);
+        const std::size_t fired = timers.fire(now_ns, due, k_batch, more);
         mine.counters.timers_fired.add(fired);
-        mine.timer_crowd.note_fired(fired);
         for (std::size_t i = 0; i < fired; ++i)
             if (due[i]->state.ready()) scheduler.make_runnable(static_cast<Fiber&>(*due[i]));
     }
-    is_polling_ = false;
-    if (mine.queue.size() > 1 && mine.has_work_to_share()) scheduler.notify_work();
 }
 
 void Worker::look_at_clock(Processor& mine) {

@@ -43,6 +43,7 @@ struct Fiber;
 class HeldQueue;
 struct Processor;
 class Scheduler;
+class Timers;
 
 // What is to be done with a fiber once its stack has been left.
 enum class After : std::uint8_t { nothing, yielded, parked, ended };
@@ -151,6 +152,7 @@ private:
     bool sleep(Processor& processor);              // false: there was work after all
     void run(Fiber& fiber);
     void poll(Processor& processor);
+    void fire(Processor& mine, Timers& timers, std::int64_t now_ns);
     void look_at_clock(Processor& processor);
     void load(Fiber& fiber);
     context::Side& turn_from(Fiber& fiber, After after);
