@@ -25,6 +25,8 @@ namespace reeve::sched {
 
 class TimerWheel {
 public:
+    static constexpr unsigned k_slot_shift = 18;  // 262 us
+
     [[nodiscard]] static bool is_place(TimerPlace place) { return (place & k_tag) != 0; }
 
     [[nodiscard]] bool is_empty() const { return size_ == 0; }
@@ -81,7 +83,6 @@ public:
     }
 
 private:
-    static constexpr unsigned k_slot_shift = 18;  // 262 us
     static constexpr std::int64_t k_slots = 512;  // 134 ms
     static constexpr TimerPlace k_tag = TimerPlace{1} << 31;
     static constexpr unsigned k_index_bits = 6;

@@ -11,22 +11,32 @@ constexpr std::size_t k_few = 64;  // are as well in a heap
 
 }  // namespace
 
-// After the heap has lost one, perhaps its first: I3.
+// After one was taken out, perhaps the first: I3.
 void Timers::settle() {
-    while (!wheel_.is_empty() && heap_.earliest_ns() >= wheel_.begins_ns())
-        wheel_.take_slot([this](const Timer& timer) { heap_.push(timer); });
-    earliest_ns_.store(heap_.earliest_ns(), std::memory_order_relaxed);
+    while (!wheel_.is_empty() && first_ns() >= wheel_.begins_ns()) {
+        wheel_.take_slot([this](const Timer& timer) {
+            if (!run_.add(timer)) heap_.push(timer);
+        });
+        run_.sort();
+    }
+    earliest_ns_.store(first_ns(), std::memory_order_relaxed);
+}
+
+Timer Timers::take_first() {
+    const Timer first = run_.earliest_ns() <= heap_.earliest_ns() ? run_.pop() : heap_.pop();
+    settle();
+    return first;
 }
 
 void Timers::arm(Parkable& who, FiberState::Epoch epoch, std::int64_t when_ns) {
     const Timer timer{when_ns, &who, epoch};
     SpinGuard guard(lock_);
-    if (heap_.size() >= k_few) {
-        if (wheel_.is_empty()) wheel_.begin_behind(heap_.earliest_ns());
+    if (heap_.size() >= k_few || !wheel_.is_empty()) {
+        if (wheel_.is_empty()) wheel_.begin_behind(first_ns());
         if (wheel_.put(timer)) return;
     }
     heap_.push(timer);
-    earliest_ns_.store(heap_.earliest_ns(), std::memory_order_relaxed);
+    earliest_ns_.store(first_ns(), std::memory_order_relaxed);
 }
 
 void Timers::disarm(Parkable& who) {
@@ -37,7 +47,7 @@ void Timers::disarm(Parkable& who) {
     if (TimerWheel::is_place(place)) {
         wheel_.remove(place);
     } else {
-        heap_.remove(place);
+        TimerRun::is_place(place) ? run_.remove(place) : heap_.remove(place);
         settle();
     }
     who.timer_place.store(k_no_timer, std::memory_order_relaxed);
@@ -49,10 +59,9 @@ std::size_t Timers::fire(std::int64_t now_ns, Parkable** into, std::size_t room,
     SpinGuard guard(lock_);
     Timer due[k_batch];
     std::size_t taken = 0;
-    while (taken < std::min(room, k_batch) && heap_.earliest_ns() <= now_ns) {
-        due[taken] = heap_.pop();
+    while (taken < std::min(room, k_batch) && first_ns() <= now_ns) {
+        due[taken] = take_first();
         fetch(*due[taken++].who);
-        settle();
     }
     more = earliest_ns() <= now_ns;
     fired_.store(fired() + static_cast<std::uint32_t>(taken), std::memory_order_relaxed);

@@ -1,9 +1,8 @@
 // Timers: the deadlines of one processor's waiters.
 //
-// Idea. What is due next stands in a heap, in order; what comes a little later, while there is much of it, in a wheel, whose slots
-// are put into the heap as their time comes: so the heap stays small enough for the first cache, and most entries move once.
-// What comes very much later stands in the heap, too. What is due is taken out first and fetched from memory together, then
-// claimed. A waiter has one timer at a time and knows its place. A timer claims its wait under the lock; disarm() takes the
+// Idea. What comes in a little while, when there is much of it, stands in a wheel, roughly in order; a slot whose time has come is
+// sorted into a run, which is taken off in front. What comes sooner, what comes very much later, and all of it while there is little,
+// stands in a heap. What is due is taken out first and fetched from memory together, then claimed. A waiter has one timer at a time and knows its place. A timer claims its wait under the lock; disarm() takes the
 // same lock, so once it returns the waiter is not being looked at.
 //
 // Callers. arm: the holder of the processor, for the caller's own wait. disarm: the waiter. fire: the holder, or that of another
@@ -11,9 +10,10 @@
 //
 // I1  A waiter does not open its next wait before its timer fired and was done with, or disarm() returned.
 // I2  `timer_place` becomes k_no_timer as the last thing that is done with a waiter: who sees that need not take the lock.
-// I3  While the wheel holds any, the heap's first comes before the wheel begins. So it is the first of all.
+// I3  While the wheel holds any, the first of the run and the heap comes before the wheel begins. So it is the first of all.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +21,7 @@
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/base/time.hpp"
 #include "runtime/sched/timer_heap.hpp"
+#include "runtime/sched/timer_run.hpp"
 #include "runtime/sched/timer_wheel.hpp"
 
 namespace reeve::sched {
@@ -41,11 +42,15 @@ public:
 private:
     static constexpr std::size_t k_batch = 64;
 
+    [[nodiscard]] std::int64_t first_ns() const { return std::min(run_.earliest_ns(), heap_.earliest_ns()); }
     void settle();
+    Timer take_first();
 
     SpinLock lock_;
     TimerHeap heap_;
+    TimerRun run_;
     TimerWheel wheel_;
+    static_assert(TimerWheel::k_slot_shift == TimerRun::k_span_shift);
     std::atomic<std::int64_t> earliest_ns_{Deadline::k_never_ns};
     std::atomic<std::uint32_t> fired_{0};
 };
