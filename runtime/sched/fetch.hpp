@@ -75,25 +75,29 @@ private:
 // The same for the stacks that fibers begin on. What was given back a moment ago is still there; what came from the pool is not.
 class FetchStacks {
 public:
-    // Each time one was taken; `left`: the others. The heads of some, together, and of the next but one the frames.
+    // Each time one was taken; `left`: the others, of which the last is taken next.
     template <unsigned capacity>
     void look(const Magazine<context::Stack, capacity>& left, bool is_refilled) {
-        constexpr unsigned k_together = 8;
-        constexpr unsigned k_ahead = 3;      // their heads were asked for before those of the others are
-        constexpr std::size_t k_frames = 9;  // lines below the head
         if (is_refilled) heads_ = frames_ = left.size();
-        const auto head_of = [&left](unsigned index) { return StackHead::of(*left.peek(left.size() - 1 - index)); };
-        if (left.size() <= heads_ + k_ahead)
-            for (unsigned i = 0; i < k_together && heads_ != 0; ++i)
-                if (--heads_ < left.size()) fetch_lines(head_of(heads_), 1);
-        if (const unsigned next_but_one = left.size() - 2; left.size() >= 2 && next_but_one < frames_) {
-            frames_ = next_but_one;
-            fetch_lines(reinterpret_cast<const std::byte*>(head_of(frames_)) - k_frames * 64, k_frames + 1);
-        }
+        if (left.size() <= frames_ + 1 && left.size() >= 2) fetch_more(left);
     }
 
 private:
-    // How many of the oldest were not asked for.
+    // Of the next but one the frames; and before it comes to these, the heads of some together.
+    template <unsigned capacity>
+    [[gnu::noinline]] void fetch_more(const Magazine<context::Stack, capacity>& left) {
+        constexpr unsigned k_together = 8;
+        constexpr unsigned k_ahead = 3;
+        constexpr std::size_t k_frames = 9;  // lines below the head
+        const auto head_of = [&left](unsigned index) { return StackHead::of(*left.peek(left.size() - 1 - index)); };
+        frames_ = left.size() - 2;
+        if (frames_ < heads_ + k_ahead)
+            for (unsigned i = 0; i < k_together && heads_ != 0; ++i)
+                if (--heads_ < left.size()) fetch_lines(head_of(heads_), 1);
+        fetch_lines(reinterpret_cast<const std::byte*>(head_of(frames_)) - k_frames * 64, k_frames + 1);
+    }
+
+    // So many of the oldest were not asked for.
     unsigned heads_ = 0;
     unsigned frames_ = 0;
 };
