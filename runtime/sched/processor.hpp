@@ -85,7 +85,7 @@ struct alignas(64) Processor : ProcessorEntry {
     std::int64_t began_oldest_ns = 0;          // when the oldest fiber of the overflow was last begun, out of turn
     std::int64_t computed_ns = 0;              // when a fiber whose slice was over last gave it away
 
-    // Waking another CPU costs it and this one some 40 us together in a virtual machine: worth it only for more work than that.
+    // Waking another CPU costs it some 20 us in a virtual machine, and this one some more: worth it only for much more work than that.
     static constexpr std::int64_t k_wake_worth_ns = 200'000;
     [[nodiscard]] bool has_work_to_share() const { return queue.size() * mean_slice_ns >= k_wake_worth_ns; }
 

@@ -2,8 +2,9 @@
 //
 // Idea. What comes in a little while, when there is much of it, stands in a wheel, roughly in order; a slot whose time has come is
 // sorted into a run, which is taken off in front. What comes sooner, what comes very much later, and all of it while there is little,
-// stands in a heap. What is due is taken out first and fetched from memory together, then claimed. A waiter has one timer at a time and knows its place. A timer claims its wait under the lock; disarm() takes the
-// same lock, so once it returns the waiter is not being looked at.
+// stands in a heap. What is due is taken out first and fetched from memory together, then claimed. A waiter has one timer at a time
+// and knows its place. A timer claims its wait under the lock; disarm() takes the same lock, so once it returns the waiter is
+// not being looked at.
 //
 // Callers. arm: the holder of the processor, for the caller's own wait. disarm: the waiter. fire: the holder, or that of another
 // (timer_watch.hpp). earliest_ns, fired: anybody, hints.
