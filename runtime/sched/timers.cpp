@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/assert.hpp"
 #include "runtime/sched/fetch.hpp"
 
 namespace reeve::sched {
@@ -14,6 +15,7 @@ constexpr std::size_t k_few = 64;  // are as well in a heap
 // After one was taken out, perhaps the first: I3.
 void Timers::settle() {
     while (!wheel_.is_empty() && first_ns() >= wheel_.begins_ns()) {
+        REEVE_ASSERT(run_.is_empty());
         wheel_.take_slot([this](const Timer& timer) {
             if (!run_.add(timer)) heap_.push(timer);
         });
@@ -32,7 +34,8 @@ void Timers::arm(Parkable& who, FiberState::Epoch epoch, std::int64_t when_ns) {
     const Timer timer{when_ns, &who, epoch};
     SpinGuard guard(lock_);
     if (heap_.size() >= k_few || !wheel_.is_empty()) {
-        if (wheel_.is_empty()) wheel_.begin_behind(first_ns());
+        // A slot is opened when the run is at its end: so not before the run's, though overdue ones may be in the heap.
+        if (wheel_.is_empty()) wheel_.begin_behind(run_.is_empty() ? heap_.earliest_ns() : run_.earliest_ns());
         if (wheel_.put(timer)) return;
     }
     heap_.push(timer);

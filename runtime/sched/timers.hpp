@@ -12,6 +12,7 @@
 // I1  A waiter does not open its next wait before its timer fired and was done with, or disarm() returned.
 // I2  `timer_place` becomes k_no_timer as the last thing that is done with a waiter: who sees that need not take the lock.
 // I3  While the wheel holds any, the first of the run and the heap comes before the wheel begins. So it is the first of all.
+// I4  All that the run holds comes before the wheel begins.
 #pragma once
 
 #include <algorithm>
