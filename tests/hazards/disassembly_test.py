@@ -5,8 +5,10 @@ A function fails when it copies such an address (to a register that outlives cal
 jump_fcontext. Seen failing with Worker::switch_away() using `errno` itself on both sides of the switch: one call of
 __errno_location, its result in rbx.
 
-Also here: every program is linked with `-z now`, so that no thread is stopped in the loader's lazy resolver; and no object of
-ours is marked as fit for shadow stacks, or the C library may enable them. Seen failing when built with -fcf-protection=full.
+Also here: what prefetches is there and is called, for gcc takes a function that does nothing else for one without effects, and
+drops the calls; seen failing on a program in which it had. And every program is linked with `-z now`, so that no thread is
+stopped in the loader's lazy resolver; and no object of ours is marked as fit for shadow stacks, or the C library may enable
+them. Seen failing when built with -fcf-protection=full.
 """
 import json
 import os
@@ -20,6 +22,7 @@ import machine_code
 BUILD = pathlib.Path(os.environ['REEVE_BUILD_ROOT'])
 ARCHIVES = ('runtime/libreeve-runtime.a', 'net/libreeve-net.a', 'http/libreeve-http.a')
 PROGRAMS = ('bin/reeve-httpd', 'bin/reeve-gateway')
+FETCHING = ('FetchAhead4look', 'FetchStacks10fetch_more')  # as the linker names them
 
 
 def option(name):
@@ -40,6 +43,16 @@ def check_kept(what, paths):
     return [f'{what}: {machine_code.demangle(function.name)} keeps an address ({"; ".join(function.kept[:3])}) and calls '
             f'{machine_code.demangle(sorted(function.calls & switching)[0])}, which may switch'
             for function in keeping if function.calls & switching]
+
+
+def check_fetches(path):
+    functions = machine_code.read([path])
+    missing = []
+    for name in FETCHING:
+        found = [function for function in functions.values() if re.search(name, function.name) and function.fetches]
+        if not any(found[0].name in function.calls for function in functions.values() if found):
+            missing.append(f'{path}: no {name} that prefetches is called')
+    return missing
 
 
 def check_bound_now(path):
@@ -67,6 +80,7 @@ def main():
     for name in PROGRAMS:
         if (BUILD / name).exists():
             breaches += check_kept(name, [BUILD / name])
+            breaches += check_fetches(BUILD / name)
             breaches += check_bound_now(BUILD / name)
             breaches += check_unmarked(BUILD / name)
     for breach in breaches:

@@ -26,11 +26,13 @@ class Function:
         self.name = name
         self.calls = set()  # names, tail calls included
         self.indirect = 0   # calls through a pointer
+        self.fetches = 0    # prefetches
         self.kept = []      # addresses of a thread's own data that are copied, so that they may outlive a call
         self.held = None    # while reading: the register with such an address
 
     def add(self, name, operands, symbol):
         """An instruction; `symbol` is what a relocation says about its target."""
+        self.fetches += name.startswith('prefetch')
         if name.startswith(('call', 'j')):
             self.add_jump(name, operands, symbol)
         elif operands.split(',')[0] == '%fs:0x0':  # with a register behind it: what a thread-local contains
