@@ -8,7 +8,7 @@
 // one waits for the timers of all). Should a fiber that computes hold the other one up, the timers are late by that while, once:
 // then their own worker wakes up, and relies on nobody who has not looked lately.
 //
-// Callers. The holder of the processor; is_relying, looks_at_ns: anybody.
+// Callers. The holder of the processor; needs_others, and what begin_sleep() looks at in others: anybody.
 //
 // I1  A worker sleeps until k_grace_ns after it would have to wake up for its own timers, at most.
 // I2  Nobody relies on one who relies. Both say that they do before they look at the other: of two at least one sees it.
