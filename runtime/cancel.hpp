@@ -16,7 +16,7 @@
 // token, is_cancelled, cause, deadline: never park, any thread, also outside run(). cancel: never parks; O(tokens, fibers and
 // scopes below). wait: may park; ok once the token is cancelled; timed_out, cancelled (the calling fiber was, first).
 // with_cancel: never parks by itself; on a plain thread it acts on waits for other fibers and threads, while reads and writes
-// of descriptors see only the deadline they are given. Both classes are handles: copies share. Not signal-safe.
+// of descriptors see only deadlines. Both classes are handles: copies share. Not signal-safe.
 #pragma once
 
 #include <atomic>

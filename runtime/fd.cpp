@@ -88,9 +88,10 @@ void Fd::close() {
         ::close(number_);
         return;
     }
-    // Operations in flight: on a socket this ends them; other descriptors' requests are cancelled in every engine. The last
-    // one to leave closes.
+    // Operations in flight: on a socket this ends them; other descriptors' requests are cancelled on every thread and in every
+    // engine. The last one to leave closes.
     if (::shutdown(number_, SHUT_RDWR) == 0 || errno == ENOTCONN || errno == EINVAL) return;
+    sched::end_on_threads(state_);
     sched::Entry entry;
     if (sched::Scheduler* scheduler = sched::Scheduler::active()) {
         const sched::Scheduler::Visit visit(*scheduler);

@@ -13,7 +13,7 @@
 // Deadlines and cancellation. What waits for somebody else (opening or reading a FIFO, a terminal) ends at once. A request on a
 // regular file that the kernel has begun cannot be taken back: the call then waits for it, for as long as the disk takes, and
 // returns what it did. So no buffer is read or written by the kernel after a call has returned, whatever the outcome. A plain
-// thread's requests on regular files ignore deadlines altogether.
+// thread's requests on regular files, and its opening of a FIFO, ignore deadlines altogether.
 //
 // I1  close() ends what waits in other fibers with Errc::closed; the descriptor's number is given back when the last call on it
 //     has left. Concurrent calls are safe; read() and write() then share one position, as POSIX has it: use read_at, write_at.

@@ -9,8 +9,7 @@
 // Join::join() passes a passed deadline on to its fiber as a cancellation and waits for its end. sleep_for() that would end
 // after the deadline says timed_out. Code that computes asks this_fiber::check(). Shield lifts the deadline for a cleanup.
 //
-// Returns what fn returns; exceptions pass. Never parks by itself. Fibers and plain threads; on a plain thread, reads and
-// writes of descriptors see only the deadline they are given. Not signal-safe.
+// Returns what fn returns; exceptions pass. Never parks by itself. Fibers and plain threads. Not signal-safe.
 #pragma once
 
 #include <utility>

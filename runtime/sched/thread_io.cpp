@@ -3,9 +3,14 @@
 #include <cerrno>
 #include <climits>
 #include <ctime>
+#include <optional>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "runtime/base/intrusive_list.hpp"
+#include "runtime/base/spin_lock.hpp"
 #include "runtime/blocking.hpp"
 #include "runtime/os/ring.hpp"
 #include "runtime/os/system_call.hpp"
@@ -18,17 +23,72 @@
 namespace reeve::sched {
 namespace {
 
-// poll(2) until the deadline; the events that are there, or -ETIME.
-long poll_thread(int fd, std::uint32_t events, Deadline deadline) {
+// The calling thread's eventfd, or -errno. Not inline: who may switch keeps no address that belongs to a thread.
+[[gnu::noinline]] int bell_of_thread() {
+    struct Bell {
+        const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        const int error = errno;
+        ~Bell() { ::close(fd); }
+    };
+    static thread_local const Bell s_bell;
+    return s_bell.fd >= 0 ? s_bell.fd : -s_bell.error;
+}
+
+// A plain thread's wait for a descriptor.
+class ThreadWait : public ListNode<ThreadWait> {
+public:
+    ThreadWait(const std::atomic<std::uint64_t>& word, int bell) : word_(word), bell_(bell) {
+        const Entry entry;
+        const SpinGuard guard(s_lock);
+        s_waits.push_back(*this);
+    }
+    ~ThreadWait() {
+        {
+            const Entry entry;
+            const SpinGuard guard(s_lock);
+            s_waits.remove(*this);
+        }
+        eventfd_t rings;
+        if (was_rung_) (void)eventfd_read(bell_, &rings);
+    }
+    ThreadWait(const ThreadWait&) = delete;
+    ThreadWait& operator=(const ThreadWait&) = delete;
+
+    static void end(const std::atomic<std::uint64_t>& word) {
+        const Entry entry;
+        const SpinGuard guard(s_lock);
+        for (ThreadWait* wait = s_waits.first(); wait; wait = wait->next)
+            if (&wait->word_ == &word) wait->was_rung_ = eventfd_write(wait->bell_, 1) == 0;
+    }
+
+private:
+    static inline constinit SpinLock s_lock;  // guards the list and was_rung_ of what is in it
+    static inline constinit List<ThreadWait> s_waits;
+
+    const std::atomic<std::uint64_t>& word_;
+    const int bell_;
+    bool was_rung_ = false;
+};
+
+// poll(2) until the deadline; the events that are there, -ETIME, or -ECANCELED once the descriptor is being closed.
+long poll_thread(int fd, std::uint32_t events, Deadline deadline, const Closing* closing) {
+    int bell = -1;  // none, for poll(2)
+    std::optional<ThreadWait> wait;
+    if (closing && closing->needs_cancel) {
+        bell = bell_of_thread();
+        if (bell < 0) return bell;
+        wait.emplace(closing->word, bell);
+        if (closing->is_set()) return -ECANCELED;
+    }
     for (;;) {
-        pollfd one{fd, static_cast<short>(events), 0};
+        pollfd both[]{{fd, static_cast<short>(events), 0}, {bell, POLLIN, 0}};
         int timeout_ms = -1;
         if (!deadline.is_never()) {
             const std::int64_t left_ms = (deadline.ns() - now_ns() + 999'999) / 1'000'000;
             timeout_ms = static_cast<int>(left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : left_ms);
         }
-        const int count = ::poll(&one, 1, timeout_ms);
-        if (count > 0) return one.revents;
+        const int count = ::poll(both, 2, timeout_ms);
+        if (count > 0) return both[0].revents != 0 ? both[0].revents : -ECANCELED;
         if (count == 0 && deadline.has_passed()) return -ETIME;
         if (count < 0 && errno != EINTR) return -errno;
     }
@@ -47,10 +107,10 @@ long connect_thread(const os::Request& request, Deadline deadline, const Closing
 }
 
 long perform_on_thread(const os::Request& request, Deadline deadline, const Closing* closing) {
-    if (request.opcode == os::Opcode::poll) return poll_thread(request.fd, request.flags, deadline);
+    if (request.opcode == os::Opcode::poll) return poll_thread(request.fd, request.flags, deadline, closing);
     if (request.opcode == os::Opcode::connect) {
         if (const long result = connect_thread(request, deadline, closing); result != -EINPROGRESS) return result;
-        if (const long result = poll_thread(request.fd, POLLOUT, deadline); result < 0) return result;
+        if (const long result = poll_thread(request.fd, POLLOUT, deadline, closing); result < 0) return result;
         int error = 0;
         socklen_t bytes = sizeof error;
         getsockopt(request.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
@@ -59,12 +119,14 @@ long perform_on_thread(const os::Request& request, Deadline deadline, const Clos
     const std::uint32_t events = events_of(request.opcode);
     for (;;) {
         if (events != 0)
-            if (const long result = poll_thread(request.fd, events, deadline); result < 0) return result;
+            if (const long result = poll_thread(request.fd, events, deadline, closing); result < 0) return result;
         if (const long result = os::system_call(request); result != -EAGAIN && result != -EINTR) return result;
     }
 }
 
 }  // namespace
+
+void end_on_threads(const std::atomic<std::uint64_t>& word) { ThreadWait::end(word); }
 
 long perform_anywhere(const os::Request& request, Deadline deadline, const char* reason, const Closing* closing) {
     Worker* worker = current_worker();

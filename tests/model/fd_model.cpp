@@ -53,6 +53,9 @@ long sched::perform_anywhere(const os::Request& request, Deadline deadline, cons
     return perform(request, deadline, reason, closing);
 }
 
+// There are no plain threads in it.
+void sched::end_on_threads(const std::TracedAtomic<std::uint64_t>&) {}
+
 }  // namespace reeve_model
 
 using reeve::model::Execution;

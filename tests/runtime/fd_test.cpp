@@ -353,6 +353,44 @@ REEVE_TEST("fd: connecting to a Unix socket whose listener has no room waits for
     }
 }
 
+// Nobody waits for the thread to be in poll(2): of the rounds some close before it, most while it is there. Seen failing, by hanging,
+// with close() not telling threads, and with a thread that does not look at the mark once it can be told.
+REEVE_TEST("fd: close ends the reads, writes and polls of plain threads, of pipes as well", "[fd]") {
+    for (int round = 0; round < 100; ++round) {
+        BlockingPipe pipe;
+        BlockingPipe full;
+        REEVE_EXPECT(::fcntl(full.writer.get(), F_SETFL, O_NONBLOCK) == 0);
+        const std::string much(1 << 16, 'm');
+        while (full.writer.write(bytes_of(much), 0ms)) {
+        }
+        std::atomic<int> begun{0};
+        const auto read = [&] {
+            std::array<std::byte, 4> into{};
+            ++begun;
+            REEVE_EXPECT(pipe.reader.read(into).error() == Errc::closed);
+        };
+        std::thread reader(read);
+        std::thread other(read);
+        std::thread poller([&] {
+            ++begun;
+            REEVE_EXPECT(pipe.reader.poll(POLLIN).error() == Errc::closed);
+            Fd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+            REEVE_EXPECT(event.poll(POLLIN, 1ms).error() == Errc::timed_out);  // what told it is forgotten
+        });
+        std::thread writer([&] {
+            ++begun;
+            REEVE_EXPECT(full.writer.write(bytes_of("x")).error() == Errc::closed);
+        });
+        while (begun < 4) reeve::this_fiber::yield();
+        if (round % 2 == 0) REEVE_EXPECT(reeve::sleep_for(200us));
+        pipe.reader.close();
+        full.writer.close();
+        reeve::blocking([&] {
+            for (std::thread* thread : {&reader, &other, &poller, &writer}) thread->join();
+        });
+    }
+}
+
 TEST_CASE("fd: cancellation against completion, at a short quantum: no byte is lost", "[fd]") {
     reeve::test::run_everywhere(
         [] {
