@@ -39,13 +39,16 @@ void FiberGroup::end(Member& child) {
     woken.ready_all();
 }
 
-void FiberGroup::fail(std::exception_ptr error) {
+void FiberGroup::fail(Failure failure) {
     Entry entry;
     WakeList woken;
     {
         SpinGuard guard(lock_);
-        if (error_) return;
-        error_ = std::move(error);
+        if (failure_.index() != 0) return;
+        // Who returns `cancelled` in a group that was cancelled has done as told.
+        const Error* error = std::get_if<Error>(&failure);
+        if (error && cause_ && *error == Errc::cancelled) return;
+        failure_ = std::move(failure);
         const Error cause(Errc::cancelled, "another fiber of the scope failed");
         if (owner_) owner_->hit(cause, woken);
         cancel_all(cause, woken);
@@ -77,10 +80,17 @@ std::optional<Error> FiberGroup::cause() {
     return cause_;
 }
 
+std::optional<Error> FiberGroup::error() {
+    Entry entry;
+    SpinGuard guard(lock_);
+    const Error* error = std::get_if<Error>(&failure_);
+    return error ? std::optional(*error) : std::nullopt;
+}
+
 bool FiberGroup::has_failed() {
     Entry entry;
     SpinGuard guard(lock_);
-    return error_ != nullptr;
+    return failure_.index() != 0;
 }
 
 Result<void> FiberGroup::wait(Deadline deadline, Cancellable cancellable) {
@@ -111,7 +121,8 @@ void FiberGroup::leave() {
 }
 
 void FiberGroup::rethrow() {
-    if (std::exception_ptr error = std::exchange(error_, nullptr)) std::rethrow_exception(std::move(error));
+    if (auto* error = std::get_if<std::exception_ptr>(&failure_); error && *error)
+        std::rethrow_exception(std::exchange(*error, nullptr));
 }
 
 }  // namespace reeve::sched

@@ -14,9 +14,12 @@
 
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "runtime/base/intrusive_list.hpp"
+#include "runtime/base/result.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/cancel.hpp"
 #include "runtime/go.hpp"
@@ -33,7 +36,8 @@ public:
     FiberGroup(const FiberGroup&) = delete;
     FiberGroup& operator=(const FiberGroup&) = delete;
 
-    // Runs `body` in a fiber of the group. What it throws is kept if it is the first, and cancels the group.
+    // Runs `body` in a fiber of the group. What it throws, or returns as a Result's error, is kept if it is the first, and cancels
+    // the group.
     template <class F>
     void start(const FiberOptions& options, F&& body) {
         Child<std::decay_t<F>> child(*this, std::forward<F>(body));
@@ -52,6 +56,8 @@ public:
     void leave();
     // The first exception, once.
     void rethrow();
+    // The error that a child returned, if that came first.
+    [[nodiscard]] std::optional<Error> error();
     [[nodiscard]] bool has_failed();
 
 private:
@@ -70,7 +76,11 @@ private:
             {
                 const DeadlineGuard bounded(deadline);
                 try {
-                    (void)(*body)();
+                    if constexpr (is_result<std::invoke_result_t<F&>>) {
+                        if (auto result = (*body)(); !result) group.fail(result.error());
+                    } else {
+                        (void)(*body)();
+                    }
                 } catch (...) {
                     group.fail(std::current_exception());
                 }
@@ -84,8 +94,10 @@ private:
         std::optional<F> body;
     };
 
+    using Failure = std::variant<std::monostate, std::exception_ptr, Error>;
+
     void admit(Member& child, Fiber& fiber);
-    void fail(std::exception_ptr error);
+    void fail(Failure failure);
     void end(Member& child);
     void cancel_all(Error cause, WakeList& woken);
 
@@ -96,7 +108,7 @@ private:
     List<Member> children_;
     WaitQueue waiters_;
     std::optional<Error> cause_;
-    std::exception_ptr error_;
+    Failure failure_;
 };
 
 }  // namespace reeve::sched

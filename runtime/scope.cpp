@@ -27,8 +27,10 @@ Result<void> Scope::wait(Deadline deadline) {
     auto result = group_.wait(deadline, sched::Cancellable::yes);
     // A failed child is no reason not to wait for the others, which were cancelled.
     if (!result && group_.has_failed()) result = group_.wait(deadline, sched::Cancellable::no);
-    if (result) group_.rethrow();
-    return result;
+    if (!result) return result;
+    group_.rethrow();
+    if (const auto error = failure()) return *error;
+    return {};
 }
 
 }  // namespace reeve

@@ -115,6 +115,12 @@ private:
     bool ok_;
 };
 
+template <class T>
+void as_result(const Result<T>&);  // only for its type
+// T is a Result or derived from one.
+template <class T>
+inline constexpr bool is_result = requires(const T& value) { as_result(value); };
+
 // What write_all moved, and the error that stopped it, if any.
 struct [[nodiscard]] Transfer {
     std::size_t bytes = 0;

@@ -195,6 +195,55 @@ REEVE_TEST("scope: a shielded end waits although the owner is cancelled", "[scop
     REEVE_EXPECT(!was_cancelled.load());
 }
 
+// Seen failing with fail() taking `cancelled` for a failure after cancel(), and with a child's Result dropped.
+REEVE_TEST("scope: a child that returns an error fails as one that throws, and wait() tells", "[scope]") {
+    using reeve::Error;
+    using reeve::Result;
+    const auto sleeper = [] { return reeve::sleep_for(1h); };
+    {
+        Scope scope;
+        for (int i = 0; i < 5; ++i) scope.spawn(sleeper);
+        scope.spawn([]() -> Result<int> { return 1; });
+        scope.spawn([]() -> Result<int> { return Error(Errc::refused, "the test"); });
+        REEVE_EXPECT(reeve::sleep_for(1h).error() == Errc::cancelled);  // the owner is to come to the end
+        REEVE_EXPECT(scope.wait().error() == Errc::refused);
+        REEVE_EXPECT(scope.failure() == Errc::refused);
+        REEVE_EXPECT(scope.wait().error() == Errc::refused);
+    }
+    REEVE_EXPECT(reeve::sleep_for(0ms));
+    {
+        Scope scope;
+        scope.spawn(sleeper);
+        REEVE_EXPECT(scope.wait(1ms).error() == Errc::timed_out);
+        REEVE_EXPECT(!scope.failure());
+        scope.cancel();
+        REEVE_EXPECT(scope.wait());
+        REEVE_EXPECT(!scope.failure());
+        scope.spawn([]() -> Result<void> { return Errc::os; });
+        REEVE_EXPECT(scope.wait().error() == Errc::os);
+    }
+    REEVE_EXPECT(caught([&] {
+        Scope scope;
+        scope.spawn([] { throw std::runtime_error("first"); });
+        scope.spawn(sleeper);
+        (void)scope.wait();
+    }) == "first");
+    {
+        Scope nobody_asks;
+        nobody_asks.spawn([]() -> Result<void> { return Errc::os; });
+    }
+}
+
+REEVE_TEST("gather and race: in a plain thread", "[gather][race]") {
+    std::thread thread([] {
+        REEVE_EXPECT(reeve::gather([] { return 1; }, [] { return 2; }) == std::tuple(1, 2));
+        REEVE_EXPECT(reeve::race([] { return 3; }, [] { return reeve::sleep_for(1h) ? 5 : 4; }) == 3);
+        REEVE_EXPECT(caught([] { (void)reeve::gather([]() -> int { throw std::runtime_error("thrown"); }, [] { return 1; }); }) ==
+                     "thrown");
+    });
+    reeve::blocking([&] { thread.join(); });
+}
+
 REEVE_TEST("scope: in a plain thread", "[scope]") {
     std::atomic<int> seen{0};
     std::string text;
