@@ -10,29 +10,43 @@
 // has not started yet, the call keeps the processor until the monitor takes it. Calls that wait for other fibers, themselves in
 // need of blocking(), may use up the places and wait for ever, as in every pool with a limit.
 //
-// May park before (its turn) and afterwards. Not cancellable: a call that has begun runs to its end, also in a cancelled fiber.
+// May park before (its turn) and afterwards. A call that has begun runs to its end, also in a cancelled fiber, and blocking()
+// waits for its turn whatever comes. try_blocking() gives up the turn, and with it the call, when the fiber is cancelled or a deadline
+// passes, its own or the fiber's: cancelled, timed_out.
 // Exceptions pass, and so do references. Inside it everything is allowed that is outside, waiting as a fiber included. In a
 // plain thread the call is simply made. Inside NoPreempt the processor is kept. Not signal-safe.
 #pragma once
 
+#include <type_traits>
 #include <utility>
 
 #include "runtime/base/intrusive_list.hpp"
+#include "runtime/base/result.hpp"
+#include "runtime/base/time.hpp"
 
 namespace reeve {
 
 namespace sched {
 
 struct Fiber;
+enum class Cancellable : bool;
 
 class BlockingRegion : public ListNode<BlockingRegion> {
 public:
-    BlockingRegion();
+    BlockingRegion();                            // waits for its turn whatever comes
+    explicit BlockingRegion(Deadline deadline);  // has it if turn() says so
     ~BlockingRegion();
     BlockingRegion(const BlockingRegion&) = delete;
     BlockingRegion& operator=(const BlockingRegion&) = delete;
 
+    [[nodiscard]] const Result<void>& turn() const { return turn_; }
+
     const Fiber* fiber = nullptr;  // that has a place for it
+
+private:
+    void begin(Cancellable cancellable, Deadline deadline);
+
+    Result<void> turn_;
 };
 
 // A function of its own: the thread may be another one than that of the caller, who may keep an address that belongs to
@@ -48,6 +62,19 @@ template <class F>
 decltype(auto) blocking(F&& call) {
     sched::BlockingRegion region;
     return sched::call_on_this_thread(std::forward<F>(call));
+}
+
+// Result<T> of what `call` returns; a Result stays as it is.
+template <class F, class T = std::invoke_result_t<F>>
+std::conditional_t<is_result<T>, T, Result<T>> try_blocking(F&& call, Deadline deadline = {}) {
+    const sched::BlockingRegion region(deadline);
+    if (!region.turn()) return region.turn().error();
+    if constexpr (std::is_void_v<T>) {
+        sched::call_on_this_thread(std::forward<F>(call));
+        return {};
+    } else {
+        return sched::call_on_this_thread(std::forward<F>(call));
+    }
 }
 
 }  // namespace reeve

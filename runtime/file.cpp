@@ -219,9 +219,7 @@ Result<void> File::make_directory(const std::string& path, unsigned mode, Deadli
 }
 
 Result<std::vector<DirectoryEntry>> File::list(const std::string& path, Deadline deadline) {
-    if (this_fiber::is_cancelled()) return Error(Errc::cancelled, "list directory");
-    if (deadline.has_passed()) return Error(Errc::timed_out, "list directory");
-    return blocking([&] { return read_directory(path); });
+    return try_blocking([&] { return read_directory(path); }, deadline);
 }
 
 }  // namespace reeve

@@ -182,7 +182,7 @@ Fd& Process::in() { return state_->streams[0]; }
 Fd& Process::out() { return state_->streams[1]; }
 Fd& Process::err() { return state_->streams[2]; }
 
-Result<Process> Process::start(const std::vector<std::string>& argv, const ProcessOptions& options) {
+Result<Process> Process::start(const std::vector<std::string>& argv, const ProcessOptions& options, Deadline deadline) {
     if (argv.empty() || argv[0].empty()) return Error(Errc::malformed, "start process: no program");
     if (keeps_no_exit_status()) return Error::from_errno(ECHILD, "start process while SIGCHLD is ignored");
     auto state = std::make_unique<State>();
@@ -198,10 +198,11 @@ Result<Process> Process::start(const std::vector<std::string>& argv, const Proce
     std::vector<char*> environment;
     if (options.environment) environment = pointers_to(*options.environment);
     // The thread sleeps in the kernel until the child has become the program.
-    error = blocking([&] { return plan.spawn(state->pid, argv, options.environment ? environment.data() : environ); });
-    if (error != 0) {
+    const auto spawned = try_blocking(
+        [&] { return plan.spawn(state->pid, argv, options.environment ? environment.data() : environ); }, deadline);
+    if (!spawned || *spawned != 0) {
         state->pid = -1;
-        return Error::from_errno(error, "start process");
+        return spawned ? Error::from_errno(*spawned, "start process") : spawned.error();
     }
     state->has_group = options.own_group;
     state->pidfd = Fd(open_pidfd(state->pid));
@@ -249,7 +250,7 @@ Result<ProcessOutput> Process::run(const std::vector<std::string>& argv, std::st
                                    Deadline deadline) {
     options.in = options.out = Stdio::pipe;
     if (!(options.err == Stdio::as_out)) options.err = Stdio::pipe;
-    Result<Process> process = start(argv, options);
+    Result<Process> process = start(argv, options, deadline);
     if (!process) return process.error();
     ProcessOutput output;
     // A child that does not read its input to the end is free to do so.

@@ -78,7 +78,8 @@ struct ProcessOutput {
 class Process {
 public:
     // argv[0] is the program: a path, or a name that is looked for in the parent's PATH.
-    static Result<Process> start(const std::vector<std::string>& argv, const ProcessOptions& options = {});
+    static Result<Process> start(const std::vector<std::string>& argv, const ProcessOptions& options = {},
+                                 Deadline deadline = {});
     // Starts it with pipes for streams, gives it `input`, reads all it writes, waits for its end, and for the end of its output.
     // When the deadline passes or the fiber is cancelled it is killed. A plain thread may call it while run() is active.
     static Result<ProcessOutput> run(const std::vector<std::string>& argv, std::string_view input = {}, ProcessOptions options = {},

@@ -15,24 +15,31 @@ bool BlockingGate::has_place(const Fiber& fiber) {
     return false;
 }
 
-void BlockingGate::enter(BlockingRegion& region, const Fiber& fiber) {
+Result<void> BlockingGate::enter(BlockingRegion& region, const Fiber& fiber, Cancellable cancellable, Deadline deadline) {
+    constexpr const char* k_reason = "a turn for a blocking call";
     lock_.lock();
     if (taken_ == places_) {
         if (has_place(fiber)) {
             lock_.unlock();
-            return;
+            return {};
         }
-        Wait wait("a turn for a blocking call", Cancellable::no);
+        Wait wait(k_reason, cancellable);
         waiting_.push(*wait);
         lock_.unlock();
-        (void)wait.park(Deadline::never());
+        const Outcome outcome = wait.park(deadline);
         lock_.lock();
+        if (outcome != Outcome::ready) {
+            waiting_.remove_if_linked(*wait);
+            lock_.unlock();
+            return error_of(outcome, k_reason);
+        }
     } else {
         ++taken_;
     }
     region.fiber = &fiber;
     regions_.push_back(region);
     lock_.unlock();
+    return {};
 }
 
 void BlockingGate::leave(BlockingRegion& region) {

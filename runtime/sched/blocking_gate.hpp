@@ -8,6 +8,7 @@
 // Callers: fibers, in the runtime.
 //
 // I1  Somebody waits only while all places are taken: who leaves hands his place to the first who waits.
+// I2  Who gives up its wait was not handed a place: handing it over claims the wait.
 #pragma once
 
 #include "runtime/base/intrusive_list.hpp"
@@ -23,8 +24,8 @@ class BlockingGate {
 public:
     BlockingGate(unsigned max_threads, unsigned processors);
 
-    // May park, not cancellable.
-    void enter(BlockingRegion& region, const Fiber& fiber);
+    // May park.
+    [[nodiscard]] Result<void> enter(BlockingRegion& region, const Fiber& fiber, Cancellable cancellable, Deadline deadline);
     void leave(BlockingRegion& region);
 
 private:

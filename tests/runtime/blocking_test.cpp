@@ -9,6 +9,7 @@
 
 #include "runtime/runtime.hpp"
 #include "tests/support/reeve_test.hpp"
+#include "tests/support/waiting.hpp"
 
 using namespace std::chrono_literals;
 using reeve::Errc;
@@ -150,6 +151,59 @@ TEST_CASE("blocking: calls without end wait their turn, and the last threads run
             REEVE_EXPECT(most <= places());
         },
         few_threads);
+}
+
+// Seen failing with a wait for a turn that nothing ends (it hung), and with one that is over but still in line, whose place was lost.
+TEST_CASE("blocking: who waits for a turn can be cancelled or have enough of it, and does not make the call", "[blocking]") {
+    reeve::test::run_everywhere(
+        [] {
+            Gate gate;
+            std::atomic<int> inside{0};
+            std::vector<reeve::Join<void>> holders;
+            for (int i = 0; i < places(); ++i)
+                holders.push_back(reeve::spawn([&] {
+                    reeve::blocking([&] {
+                        ++inside;
+                        gate.wait();
+                    });
+                }));
+            while (inside < places()) REEVE_EXPECT(reeve::sleep_for(1ms));
+            std::atomic<int> called{0};
+            const auto call = [&] { return ++called; };
+            std::vector<reeve::Join<Errc>> cancelled;
+            for (int i = 0; i < 5; ++i) cancelled.push_back(reeve::spawn([&] { return reeve::try_blocking(call).error().code(); }));
+            auto patient = reeve::spawn([&] { return reeve::try_blocking(call); });
+            reeve::test::wait_until_parked("a turn for a blocking call", 6);
+            REEVE_EXPECT(reeve::try_blocking(call, 1ms).error() == Errc::timed_out);
+            REEVE_EXPECT(reeve::with_deadline(1ms, [&] { return reeve::File::list("/").error() == Errc::timed_out; }));
+            REEVE_EXPECT(reeve::Process::start({"true"}, {}, 1ms).error() == Errc::timed_out);
+            for (auto& join : cancelled) {
+                join.cancel();
+                REEVE_EXPECT(join.join() == Errc::cancelled);
+            }
+            REEVE_EXPECT(called == 0);
+            gate.open();
+            REEVE_EXPECT(patient.join().value_or(0) == 1);
+            for (auto& join : holders) join.join();
+            // Every place is there again.
+            for (int i = 0; i < places(); ++i) REEVE_EXPECT(reeve::try_blocking([] {}, 20s));
+        },
+        few_threads);
+}
+
+REEVE_TEST("blocking: try_blocking gives what the call returns, unless the fiber is cancelled already", "[blocking]") {
+    REEVE_EXPECT(reeve::try_blocking([] { return std::string("text"); }).value_or("") == "text");
+    REEVE_EXPECT(reeve::try_blocking([] {}));
+    REEVE_EXPECT(reeve::try_blocking([]() -> reeve::Result<int> { return Errc::malformed; }).error() == Errc::malformed);
+    REEVE_EXPECT(reeve::try_blocking([] { return 1; }, 0ms).error() == Errc::timed_out);
+    auto cancelled = reeve::spawn([] {
+        (void)reeve::sleep_for(1h);
+        return reeve::try_blocking([] { return 1; }).error().code();
+    });
+    cancelled.cancel();
+    REEVE_EXPECT(cancelled.join() == Errc::cancelled);
+    std::thread thread([] { REEVE_EXPECT(reeve::try_blocking([] { return 2; }).value_or(0) == 2); });
+    reeve::blocking([&] { thread.join(); });
 }
 
 // Seen failing with a gate that does not ask who has a place: every place was an outer call's, whose inner call waited for one.
