@@ -70,6 +70,10 @@ struct Config {
     // SIGQUIT prints every fiber to standard error.
     bool dump_on_sigquit = true;
 
+    // Names the fibers that are left when main returns, with what each waits for, before they are cancelled. Not by itself: a
+    // program may well mean to leave some.
+    bool report_leaks = false;
+
     // After main has returned the other fibers are cancelled and get this long to end.
     Duration shutdown_grace = std::chrono::seconds(1);
 
@@ -78,8 +82,8 @@ struct Config {
 
     // REEVE_WORKERS, REEVE_PREEMPTION (on, off), REEVE_QUANTUM_US, REEVE_STACK_KB, REEVE_MAX_THREADS, REEVE_IO
     // (automatic, io_uring, epoll), REEVE_KERNEL_HINTS (automatic, slices, none), REEVE_CHECK_LOCKS (1, 0), REEVE_DEADLOCK
-    // (exit, report, off), REEVE_CLOCK (real, virtual), REEVE_SEED, REEVE_SCHEDTRACE (ms). A value that makes no sense is warned
-    // about and ignored.
+    // (exit, report, off), REEVE_CLOCK (real, virtual), REEVE_SEED, REEVE_REPORT_LEAKS (1, 0), REEVE_SCHEDTRACE (ms). A value that
+    // makes no sense is warned about and ignored.
     static Config from_env();
 
 private:

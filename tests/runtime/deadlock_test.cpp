@@ -54,7 +54,7 @@ void is_none(const char* kind) {
 
 // Seen failing, killed by SIGALRM, with the monitor not asking; "pinned" alone, with fibers that keep their thread not taken for
 // parked; "after-work" alone, with the kernel's threads taken for the program's.
-TEST_CASE("deadlock: every fiber is named with what it waits for, and the exit status tells", "[crash]") {
+TEST_CASE("deadlock: every fiber is named with what it waits for, and the exit status tells", "[crash][deadlock]") {
     if (!can_tell()) return;
     is_deadlock("channel", {"'main' parked in channel recv"});
     is_deadlock("mutex", {"'left' parked in mutex", "'right' parked in mutex", "'main' parked in join"});
@@ -65,7 +65,7 @@ TEST_CASE("deadlock: every fiber is named with what it waits for, and the exit s
 
 // Seen failing, each with exit status 35, with what it is about left out of the check: timers; fibers that are not parked
 // (and those with a thread); threads; requests in flight; handlers.
-TEST_CASE("deadlock: nothing is said while something is left that may wake a fiber", "[crash]") {
+TEST_CASE("deadlock: nothing is said while something is left that may wake a fiber", "[crash][deadlock]") {
     is_none("sleeper");
     is_none("blocking");
     is_none("system-call");
@@ -82,7 +82,7 @@ TEST_CASE("deadlock: nothing is said while something is left that may wake a fib
 
 // Seen failing, with exit status 35, with timers, or threads, left out of the check. With a quantum this short the runtime looks
 // after a millisecond of quiet.
-TEST_CASE("deadlock: nothing is said whatever wakes main, just when the runtime looks", "[crash]") {
+TEST_CASE("deadlock: nothing is said whatever wakes main, just when the runtime looks", "[crash][deadlock]") {
     for (const char* workers : {"REEVE_WORKERS=1", "REEVE_WORKERS=2", "REEVE_WORKERS=4"}) {
         const ChildEnd end = run_child({crash_program("deadlock"), "short-lives"}, {workers, "REEVE_QUANTUM_US=100"});
         INFO(workers << ": " << end.err);
@@ -92,7 +92,7 @@ TEST_CASE("deadlock: nothing is said whatever wakes main, just when the runtime 
 }
 
 // Seen failing with the end of main not noted: exit status 35.
-TEST_CASE("deadlock: what main leaves behind in a wait that cannot be cancelled is named, and is no deadlock", "[crash]") {
+TEST_CASE("deadlock: what main leaves behind in a wait that cannot be cancelled is named, and is no deadlock", "[crash][deadlock]") {
     for (const char* workers : {"REEVE_WORKERS=1", "REEVE_WORKERS=2"}) {
         const ChildEnd end = run_child({crash_program("deadlock"), "main-leaves"}, {workers});
         INFO(workers << ": " << end.err);
@@ -104,12 +104,28 @@ TEST_CASE("deadlock: what main leaves behind in a wait that cannot be cancelled 
 }
 
 // Seen failing with `told_at_` left out: the line about the scheduler wakes the monitor, and each time it is told again.
-TEST_CASE("deadlock: the report alone, once, or nothing", "[crash]") {
+TEST_CASE("deadlock: the report alone, once, or nothing", "[crash][deadlock]") {
     if (!can_tell()) return;
     for (const char* mode : {"REEVE_DEADLOCK=report", "REEVE_DEADLOCK=off"}) {
         const ChildEnd end = run_child({crash_program("deadlock"), "channel", "2"}, {mode, "REEVE_SCHEDTRACE=200"});
         INFO(mode << ": " << end.err);
         CHECK(end.signal == SIGALRM);
         CHECK(count_of(end.err, k_verdict) == (mode == std::string("REEVE_DEADLOCK=report") ? 1 : 0));
+    }
+}
+
+// Seen failing with main's own fiber, which has just ended, counted.
+TEST_CASE("deadlock: who waits still when main returns is named where that is wanted", "[crash][deadlock]") {
+    for (const char* workers : {"REEVE_WORKERS=1", "REEVE_WORKERS=2"}) {
+        for (const bool is_wanted : {false, true}) {
+            const std::string wanted = is_wanted ? "REEVE_REPORT_LEAKS=1" : "REEVE_REPORT_LEAKS=0";
+            const ChildEnd end = run_child({crash_program("deadlock"), "main-returns"}, {workers, wanted});
+            INFO(workers << ": " << end.err);
+            CHECK(end.exit_status == 0);
+            CHECK(count_of(end.err, "fibers still wait: ") == (is_wanted ? 1 : 0));
+            CHECK((count_of(end.err, "parked in channel recv") != 0) == is_wanted);
+        }
+        const ChildEnd end = run_child({crash_program("deadlock"), "sleeper"}, {workers, "REEVE_REPORT_LEAKS=1"});
+        CHECK(count_of(end.err, "still wait") == 0);
     }
 }
