@@ -37,7 +37,6 @@ public:
     }
 
     void cancel(Error cause) {
-        if (deadline.has_passed()) cause = Error(Errc::timed_out, "the deadline of a CancelToken");
         Entry entry;
         ReadyList waiters;
         WakeList woken;
@@ -54,7 +53,14 @@ public:
     }
 
     [[nodiscard]] bool is_cancelled() const { return is_cancelled_.load(std::memory_order_acquire); }
-    [[nodiscard]] Error cause() const { return cause_; }  // once it is cancelled
+    // A passed deadline is looked at under the lock, here and by who cancels: or a later cause could take the place of it.
+    [[nodiscard]] std::optional<Error> cause() {
+        if (is_cancelled()) return cause_;
+        if (!deadline.has_passed()) return std::nullopt;
+        Entry entry;
+        SpinGuard guard(lock_);
+        return is_cancelled() ? cause_ : k_late;
+    }
 
     bool link(CancelNode& node) {
         Entry entry;
@@ -96,12 +102,14 @@ public:
     const Deadline deadline;
 
 private:
+    static constexpr Error k_late{Errc::timed_out, "the deadline of a CancelToken"};
+
     void cancel_one(Error cause, WakeList& woken, ReadyList& waiters, std::shared_ptr<CancelCore>& chain) {
         SpinGuard guard(lock_);
         if (is_cancelled_.load(std::memory_order_relaxed)) return;
-        cause_ = cause;
+        cause_ = deadline.has_passed() ? k_late : cause;
         is_cancelled_.store(true, std::memory_order_release);
-        while (CancelNode* node = nodes_.pop_front()) node->on_cancel(cause, woken);
+        while (CancelNode* node = nodes_.pop_front()) node->on_cancel(cause_, woken);
         while (Waiter* waiter = waiters_.claim_first()) waiters.add(*waiter);
         while (CancelCore* child = children_.pop_front()) {
             std::shared_ptr<CancelCore> kept = child->weak_from_this().lock();
@@ -188,12 +196,7 @@ void TokenGuard::on_cancel(Error cause, WakeList& woken) { attachment_.hit(cause
 
 bool CancelToken::is_cancelled() const { return core_ && (core_->is_cancelled() || core_->deadline.has_passed()); }
 
-std::optional<Error> CancelToken::cause() const {
-    if (!core_) return std::nullopt;
-    if (core_->is_cancelled()) return core_->cause();
-    if (core_->deadline.has_passed()) return Error(Errc::timed_out, "the deadline of a CancelToken");
-    return std::nullopt;
-}
+std::optional<Error> CancelToken::cause() const { return core_ ? core_->cause() : std::nullopt; }
 
 Deadline CancelToken::deadline() const { return core_ ? core_->deadline : Deadline::never(); }
 

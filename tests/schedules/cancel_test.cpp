@@ -9,9 +9,11 @@ using reeve::CancelSource;
 using reeve::Deadline;
 using reeve::Errc;
 using reeve::Error;
+using reeve::test::check_all_taken;
 using reeve::test::dawdle;
 using reeve::test::in_all_orders;
 using reeve::test::Time;
+using reeve::test::wait_elsewhere;
 using reeve::testing::draw;
 using reeve::testing::expect;
 
@@ -124,5 +126,113 @@ TEST_CASE("schedules: sleep, cancelled when it ends", "[sleep]") {
         (void)reeve::sleep_for(std::chrono::microseconds(nap_us));
         sleeper.cancel();
         if (nap_us == 4) expect(!sleeper.join(), "cancelled before its end");
+    });
+}
+
+TEST_CASE("schedules: cancel token, who waits for it is cancelled while it is", "[cancel]") {
+    int told = 0;
+    int cancelled = 0;
+    int timed_out = 0;
+    const bool is_many = in_all_orders(Time::slips, [&] {
+        const CancelSource above;
+        const CancelSource source(above.token());
+        const reeve::CancelToken token = source.token();
+        reeve::Event end;
+        bool is_told = false;
+        bool is_cancelled = false;
+        const auto wait = [&](Deadline deadline) {
+            const bool was_told = is_told;
+            const auto result = token.wait(deadline);
+            if (result) {
+                ++told;
+                expect(token.is_cancelled(), "a wait ends when it is cancelled");
+            } else {
+                ++(result.error() == Errc::cancelled ? cancelled : timed_out);
+                expect(!was_told, "one that is cancelled already is not waited for");
+                if (result.error() == Errc::cancelled)
+                    expect(is_cancelled, "who was not cancelled waits on");
+                else
+                    expect(result.error() == Errc::timed_out && deadline.has_passed(), "why a wait fails");
+            }
+            wait_elsewhere(end);
+            expect(token.wait().has_value(), "that it is cancelled is told to who is cancelled, too");
+        };
+        auto victim = reeve::spawn([&] { wait(draw(2) == 0 ? Deadline::in(3us) : Deadline::never()); });
+        auto hasty = reeve::spawn([&] { wait(Deadline::in(3us)); });
+        auto patient = reeve::spawn([&] {
+            expect(token.wait().has_value(), "nobody ends this wait");
+        });
+        auto teller = reeve::spawn([&] {
+            (void)reeve::sleep_for(std::chrono::microseconds(draw(2) * 3));
+            (draw(2) == 0 ? above : source).cancel();
+            is_told = true;
+        });
+        auto canceller = reeve::spawn([&] {
+            (void)reeve::sleep_for(std::chrono::microseconds(draw(2) * 3));
+            is_cancelled = true;
+            victim.cancel();
+        });
+        teller.join();
+        canceller.join();
+        patient.join();
+        end.set();
+        victim.join();
+        hasty.join();
+    });
+    if (is_many) check_all_taken({told, cancelled, timed_out});
+}
+
+TEST_CASE("schedules: with_cancel, in a fiber that is cancelled itself meanwhile", "[cancel]") {
+    int sent_in_time = 0;
+    int cancelled = 0;
+    int timed_out = 0;
+    const bool is_many = in_all_orders(Time::slips, [&] {
+        const reeve::Channel<int> channel;
+        const CancelSource source;
+        bool was_sent = false;
+        bool is_told = false;
+        auto receiver = reeve::spawn([&] {
+            const auto value =
+                reeve::with_cancel(source.token(), [&] { return reeve::with_deadline(3us, [&] { return channel.recv(); }); });
+            ++(value ? sent_in_time : value.error() == Errc::cancelled ? cancelled : timed_out);
+            expect(value || value.error() != Errc::closed, "why a wait fails");
+            expect(reeve::this_fiber::deadline().is_never(), "later waits are not bounded");
+            if (is_told) expect(reeve::this_fiber::is_cancelled(), "whatever ended the wait, the fiber is cancelled");
+            expect(reeve::Channel<int>().recv().error() == Errc::cancelled, "for good");
+            return value.has_value();
+        });
+        auto canceller = reeve::spawn([&] {
+            dawdle();
+            receiver.cancel();
+            is_told = true;
+        });
+        auto teller = reeve::spawn([&] {
+            dawdle();
+            source.cancel();
+        });
+        auto sender = reeve::spawn([&] {
+            dawdle();
+            was_sent = channel.send(7, 3us).has_value();
+        });
+        canceller.join();
+        teller.join();
+        sender.join();
+        expect(receiver.join() == was_sent, "the sender knows what became of its value");
+    });
+    if (is_many) check_all_taken({sent_in_time, cancelled, timed_out});
+}
+
+TEST_CASE("schedules: cancel token, the cause that was told stays, its own deadline or one that comes later", "[cancel]") {
+    in_all_orders(Time::slips, [] {
+        const CancelSource above;
+        const CancelSource source(above.token(), 2us);
+        auto canceller = reeve::spawn([&] {
+            (void)reeve::sleep_for(std::chrono::microseconds(1 + draw(3)));
+            (draw(2) == 0 ? above : source).cancel();
+        });
+        (void)source.token().wait();
+        const Errc first = source.token().cause()->code();
+        canceller.join();
+        expect(source.token().cause()->code() == first, "the first cause counts");
     });
 }

@@ -1,4 +1,5 @@
 // Channel, select, Ticker and after under explored schedules: no value is lost, none arrives twice, and order is kept.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -10,10 +11,13 @@ using reeve::Deadline;
 using reeve::Errc;
 using reeve::on_deadline;
 using reeve::Result;
+using reeve::Tick;
+using reeve::test::check_all_taken;
 using reeve::test::dawdle;
 using reeve::test::in_all_orders;
 using reeve::test::Ledger;
 using reeve::test::Time;
+using reeve::test::wait_elsewhere;
 using reeve::testing::draw;
 using reeve::testing::expect;
 
@@ -214,4 +218,92 @@ TEST_CASE("schedules: after, in a select against a value", "[ticker]") {
         expect(has_value != has_tick, "one of the two");
         expect(has_value == has_sent, "the sender knows what became of its value");
     });
+}
+
+TEST_CASE("schedules: ticker, a receiver cancelled when a tick is due", "[ticker]") {
+    int ticked = 0;
+    int cancelled = 0;
+    const bool is_many = in_all_orders(Time::slips, [&] {
+        const std::int64_t start = reeve::now_ns();
+        const reeve::Ticker ticker(10us);
+        std::vector<std::uint64_t> numbers;
+        reeve::Event has_second;
+        reeve::Event has_ended;
+        reeve::Event end;
+        const auto take = [&](const Result<Tick>& tick) {
+            if (!tick) return;
+            numbers.push_back(tick->number);
+            expect(reeve::now_ns() - start >= static_cast<std::int64_t>(tick->number) * 10'000, "no tick comes before its time");
+        };
+        auto hasty = reeve::spawn([&] {
+            const auto tick = ticker.recv();
+            take(tick);
+            ++(tick ? ticked : cancelled);
+            expect(tick || tick.error() == Errc::cancelled, "why a receive fails");
+            has_ended.set();
+            wait_elsewhere(end);
+        });
+        auto patient = reeve::spawn([&] {
+            auto tick = ticker.recv();
+            for (; tick; tick = ticker.recv()) {
+                take(tick);
+                if (tick->number >= 2) has_second.set();
+            }
+            expect(tick.error() == Errc::closed, "it goes on until it is stopped");
+        });
+        auto canceller = reeve::spawn([&] {
+            // It may begin late, and is no later than the first tick all the same.
+            (void)reeve::sleep_until(Deadline::at_ns(start + 9'000 + 1'000 * static_cast<std::int64_t>(draw(2))));
+            hasty.cancel();
+        });
+        canceller.join();
+        expect(has_ended.wait().has_value() && has_second.wait().has_value(), "whoever had the first, another tick comes");
+        ticker.stop();
+        patient.join();
+        end.set();
+        hasty.join();
+        std::sort(numbers.begin(), numbers.end());
+        // Nobody has a timer beyond the next tick: so none is dropped.
+        for (std::size_t i = 0; i < numbers.size(); ++i) expect(numbers[i] == i + 1, "each tick is received once");
+    });
+    if (is_many) check_all_taken({ticked, cancelled});
+}
+
+TEST_CASE("schedules: after, its receiver cancelled at the moment it is due", "[ticker]") {
+    int ticked = 0;
+    int cancelled = 0;
+    const bool is_many = in_all_orders(Time::slips, [&] {
+        const auto due = reeve::after(10us);
+        const Channel<int> never;
+        const bool selects = draw(2) == 0;
+        int received = 0;
+        reeve::Event has_ended;
+        reeve::Event end;
+        auto receiver = reeve::spawn([&] {
+            const auto take = [&](const Result<Tick>& tick) {
+                received += tick ? 1 : 0;
+                ++(tick ? ticked : cancelled);
+                expect(tick || tick.error() == Errc::cancelled, "why a receive fails");
+            };
+            if (selects)
+                reeve::select(on_recv(due, take), on_recv(never, [&](auto) { expect(false, "nobody sends"); }));
+            else
+                take(due.recv());
+            has_ended.set();
+            wait_elsewhere(end);
+        });
+        auto canceller = reeve::spawn([&] {
+            (void)reeve::sleep_for(std::chrono::microseconds(9 + draw(2)));
+            receiver.cancel();
+        });
+        canceller.join();
+        expect(has_ended.wait().has_value(), "it waits no longer");
+        (void)reeve::sleep_for(10us);
+        const bool is_left = due.try_recv().has_value();
+        due.close();
+        end.set();
+        receiver.join();
+        expect(received + (is_left ? 1 : 0) == 1, "the tick is received, or still there");
+    });
+    if (is_many) check_all_taken({ticked, cancelled});
 }

@@ -11,9 +11,11 @@ using namespace std::chrono_literals;
 using reeve::Deadline;
 using reeve::Errc;
 using reeve::Error;
+using reeve::test::check_all_taken;
 using reeve::test::dawdle;
 using reeve::test::in_all_orders;
 using reeve::test::Time;
+using reeve::test::wait_elsewhere;
 using reeve::testing::draw;
 using reeve::testing::expect;
 
@@ -93,6 +95,137 @@ TEST_CASE("schedules: future, who race to set it and who wait for it", "[future]
         expect(got.size() >= 2, "only who is cancelled goes without");
         expect(future.is_ready(), "it is set");
     });
+}
+
+TEST_CASE("schedules: future, who waits is cancelled while it is set or its promise goes away", "[future]") {
+    int values = 0;
+    int errors = 0;
+    int broken = 0;
+    int cancelled = 0;
+    int timed_out = 0;
+    const bool is_many = in_all_orders(Time::slips, [&] {
+        std::optional<reeve::Promise<int>> promise(std::in_place);
+        const reeve::Future<int> future = promise->get_future();
+        const bool is_alone = draw(2) == 0;
+        const int setters = is_alone ? 1 : 2;
+        int setters_left = setters;
+        int set = 0;  // what was: a value, an error below 0, 0 for neither
+        std::vector<int> got;
+        bool is_cancelled = false;
+        bool is_gone = false;
+        reeve::Event end;
+        const auto get = [&](Deadline deadline) {
+            const bool was_ready = future.is_ready();
+            auto result = future.get(deadline);
+            if (!result && (result.error() == Errc::cancelled || result.error() == Errc::timed_out)) {
+                const bool is_victims = result.error() == Errc::cancelled;
+                ++(is_victims ? cancelled : timed_out);
+                expect(!was_ready, "what is there is had, by who is cancelled as well");
+                expect(is_victims ? is_cancelled : deadline.has_passed(), "why a wait fails");
+                wait_elsewhere(end);
+                result = future.get();
+            }
+            got.push_back(result ? *result : result.error() == Errc::eof ? -1 : result.error() == Errc::refused ? -2 : 0);
+            expect(got.back() != 0 || result.error() == Errc::closed, "a promise that nobody sets is broken");
+            ++(got.back() > 0 ? values : got.back() < 0 ? errors : broken);
+            // Who saw what was set may do away with the promise, though who set it is still about to return.
+            if (is_alone && got.back() != 0 && !std::exchange(is_gone, true)) promise.reset();
+        };
+        auto victim = reeve::spawn([&] { get(Deadline::never()); });
+        auto hasty = reeve::spawn([&] { get(some_deadline()); });
+        auto patient = reeve::spawn([&] { get(Deadline::never()); });
+        auto canceller = reeve::spawn([&] {
+            dawdle();
+            is_cancelled = true;
+            victim.cancel();
+        });
+        std::vector<reeve::Join<void>> joins;
+        for (int s = 1; s <= setters; ++s)
+            joins.push_back(reeve::spawn([&, s] {
+                dawdle();
+                const auto way = draw(3);
+                const bool is_mine = way == 0   ? promise->try_set_value(s)
+                                     : way == 1 ? promise->try_set_error(Error(s == 1 ? Errc::eof : Errc::refused, "set"))
+                                                : false;
+                if (is_mine) set = way == 0 ? s : -s;
+                if (--setters_left == 0 && !(is_alone && is_mine)) promise.reset();
+            }));
+        joins.clear();
+        canceller.join();
+        patient.join();
+        expect(future.is_ready(), "it is set, or broken");
+        end.set();
+        victim.join();
+        hasty.join();
+        expect(got.size() == 3 && got[0] == set && got[1] == set && got[2] == set, "all see what was set");
+    });
+    if (is_many) check_all_taken({values, errors, broken, cancelled, timed_out});
+}
+
+TEST_CASE("schedules: scope, its owner cancelled while children end and start others", "[scope]") {
+    int ended = 0;
+    int cancelled = 0;
+    int untouched = 0;
+    const bool is_many = in_all_orders(Time::slips, [&] {
+        int living = 0;
+        int spawned = 0;
+        int started = 0;
+        int cut_short = 0;
+        std::string caught;
+        const bool fails = draw(4) == 0;
+        const bool waits_for_ever = draw(2) == 0;
+        const reeve::Channel<int> never;
+        auto owner = reeve::spawn([&] {
+            try {
+                reeve::Scope scope;
+                const auto last = [&] {
+                    const Counted counted(living);
+                    ++started;
+                    const bool is_doomed = scope.is_cancelled();
+                    const auto result = waits_for_ever ? never.recv() : never.recv(2us);
+                    cut_short += result.error() == Errc::cancelled ? 1 : 0;
+                    expect(!is_doomed || result.error() == Errc::cancelled, "who starts in a cancelled scope is cancelled");
+                    expect(result.error() == Errc::cancelled || !waits_for_ever, "why a wait fails");
+                };
+                for (int c = 0; c < 2; ++c) {
+                    ++spawned;
+                    scope.spawn([&] {
+                        const Counted counted(living);
+                        ++started;
+                        dawdle();
+                        ++spawned;
+                        scope.spawn(last);
+                        if (fails) throw std::runtime_error("failed");
+                    });
+                }
+                if (draw(2) == 0) {
+                    const auto result = scope.wait(some_deadline());
+                    if (result) {
+                        ++ended;
+                        expect(living == 0, "a wait ends when all have ended");
+                    } else {
+                        expect(result.error() == Errc::timed_out || result.error() == Errc::cancelled, "why a wait fails");
+                        cancelled += result.error() == Errc::cancelled ? 1 : 0;
+                        expect(result.error() == Errc::timed_out || reeve::this_fiber::is_cancelled(), "the owner is");
+                    }
+                }
+            } catch (const std::runtime_error& error) {
+                caught = error.what();
+            }
+            expect(living == 0, "nobody outlives a scope");
+        });
+        auto canceller = reeve::spawn([&] {
+            dawdle();
+            owner.cancel();
+        });
+        canceller.join();
+        owner.join();
+        expect(started == 4 && spawned == 4, "whoever was spawned has run");
+        expect(caught == (fails ? "failed" : ""), "what a child threw is rethrown, once");
+        if (waits_for_ever) expect(cut_short == 2, "the owner passes its cancellation on");
+        untouched += cut_short == 0 ? 1 : 0;
+    });
+    if (is_many) check_all_taken({ended, cancelled, untouched});
 }
 
 TEST_CASE("schedules: scope, children of children, one that fails, a cancellation", "[scope]") {

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
 
 #include "runtime/runtime.hpp"
 #include "runtime/testing.hpp"
@@ -20,7 +21,8 @@ namespace reeve::test {
 // `slips`: deadlines may pass while what they bound goes on.
 enum class Time : bool { exact, slips };
 
-inline void in_all_orders(Time time, const std::function<void()>& body) {
+// Returns whether there were so many, and none failed, that whatever can happen will have.
+inline bool in_all_orders(Time time, const std::function<void()>& body) {
     const testing::Explored explored =
         testing::explore({.schedules = is_sanitized() ? 500U : 2'000U, .lets_time_slip = time == Time::slips}, body);
     if (std::getenv("REEVE_SCHEDULES") != nullptr)
@@ -29,6 +31,16 @@ inline void in_all_orders(Time time, const std::function<void()>& body) {
                     Catch::getResultCapture().getCurrentTestName().c_str());
     std::fflush(stdout);
     CHECK(explored.failure == "");
+    return explored.failure.empty() && explored.schedules >= 500;
+}
+
+// How often each way to end was taken, in all schedules: what always ends in the same one was no race.
+inline void check_all_taken(std::initializer_list<int> ways) {
+    std::size_t way = 0;
+    for (const int times : ways) {
+        INFO("way " << way++);
+        CHECK(times > 0);
+    }
 }
 
 // Values that were passed on: each arrives once if its sender was told so, and never otherwise.
@@ -61,6 +73,13 @@ inline void dawdle() {
         case 2: this_fiber::yield(); break;
         default: (void)sleep_for(std::chrono::microseconds(1 + testing::draw(3))); break;
     }
+}
+
+// After a wait that was given up: if its queue still has it, who goes through that queue ends or loses this one, which has its place
+// in memory.
+inline void wait_elsewhere(Event& event) {
+    const Shield shield;
+    testing::expect(event.wait().has_value() && event.is_set(), "a wait that was given up is in no queue");
 }
 
 }  // namespace reeve::test
