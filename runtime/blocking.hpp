@@ -66,7 +66,7 @@ decltype(auto) blocking(F&& call) {
 
 // Result<T> of what `call` returns; a Result stays as it is.
 template <class F, class T = std::invoke_result_t<F>>
-std::conditional_t<is_result<T>, T, Result<T>> try_blocking(F&& call, Deadline deadline = {}) {
+std::conditional_t<is_result<T>, std::remove_cvref_t<T>, Result<T>> try_blocking(F&& call, Deadline deadline = {}) {
     const sched::BlockingRegion region(deadline);
     if (!region.turn()) return region.turn().error();
     if constexpr (std::is_void_v<T>) {

@@ -119,7 +119,7 @@ template <class T>
 void as_result(const Result<T>&);  // only for its type
 // T is a Result or derived from one.
 template <class T>
-inline constexpr bool is_result = requires(const T& value) { as_result(value); };
+inline constexpr bool is_result = requires { as_result(std::declval<T>()); };
 
 // What write_all moved, and the error that stopped it, if any.
 struct [[nodiscard]] Transfer {

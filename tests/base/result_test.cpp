@@ -5,11 +5,15 @@
 #include <memory>
 #include <string>
 
+#include "runtime/sleep.hpp"
 #include "tests/support/catch.hpp"
 
 using reeve::Errc;
 using reeve::Error;
 using reeve::Result;
+
+static_assert(reeve::is_result<Result<void>> && reeve::is_result<Result<int>&> && reeve::is_result<reeve::Slept>);
+static_assert(!reeve::is_result<void> && !reeve::is_result<int&> && !reeve::is_result<Error>);
 
 TEST_CASE("result: holds a value or an error, and says which", "[result]") {
     Result<int> value = 7;
