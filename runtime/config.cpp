@@ -66,9 +66,9 @@ Config Config::from_env() {
     if (read_number("REEVE_SCHEDTRACE", number, 1LL, 3'600'000LL)) config.schedtrace = std::chrono::milliseconds(number);
     read_word("REEVE_PREEMPTION", config.preemption, {{"on", true}, {"off", false}});
     read_word("REEVE_CHECK_LOCKS", config.check_locks, {{"1", true}, {"0", false}});
-    read_word("REEVE_REPORT_LEAKS", config.report_leaks, {{"1", true}, {"0", false}});
     read_word("REEVE_DEADLOCK", config.on_deadlock,
               {{"exit", OnDeadlock::exit}, {"report", OnDeadlock::report}, {"off", OnDeadlock::off}});
+    read_word("REEVE_LEAKS", config.on_leaks, {{"summary", OnLeaks::summary}, {"all", OnLeaks::all}, {"off", OnLeaks::off}});
     read_word("REEVE_CLOCK", config.clock, {{"real", Clock::real}, {"virtual", Clock::virtual_time}});
     read_number("REEVE_SEED", config.seed, std::uint64_t{1}, ~std::uint64_t{0});
     read_word("REEVE_IO", config.io, {{"automatic", Io::automatic}, {"io_uring", Io::io_uring}, {"epoll", Io::epoll}});

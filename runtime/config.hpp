@@ -27,6 +27,10 @@ enum class Clock { real, virtual_time };
 enum class OnDeadlock { exit, report, off };
 inline constexpr int k_deadlock_exit_status = 35;  // the number of EDEADLK
 
+// What is said of fibers that still wait when main returns, before they are cancelled: how many wait for what, in one line on
+// standard error; each with its backtrace; nothing, for programs that mean to leave some.
+enum class OnLeaks { summary, all, off };
+
 struct Config {
     // Processors: fibers that run at the same time. 0: the CPUs this process may use (affinity and cgroup quota).
     unsigned workers = 0;
@@ -70,9 +74,7 @@ struct Config {
     // SIGQUIT prints every fiber to standard error.
     bool dump_on_sigquit = true;
 
-    // Names the fibers that are left when main returns, with what each waits for, before they are cancelled. Not by itself: a
-    // program may well mean to leave some.
-    bool report_leaks = false;
+    OnLeaks on_leaks = OnLeaks::summary;
 
     // After main has returned the other fibers are cancelled and get this long to end.
     Duration shutdown_grace = std::chrono::seconds(1);
@@ -82,8 +84,8 @@ struct Config {
 
     // REEVE_WORKERS, REEVE_PREEMPTION (on, off), REEVE_QUANTUM_US, REEVE_STACK_KB, REEVE_MAX_THREADS, REEVE_IO
     // (automatic, io_uring, epoll), REEVE_KERNEL_HINTS (automatic, slices, none), REEVE_CHECK_LOCKS (1, 0), REEVE_DEADLOCK
-    // (exit, report, off), REEVE_CLOCK (real, virtual), REEVE_SEED, REEVE_REPORT_LEAKS (1, 0), REEVE_SCHEDTRACE (ms). A value that
-    // makes no sense is warned about and ignored.
+    // (exit, report, off), REEVE_CLOCK (real, virtual), REEVE_SEED, REEVE_LEAKS (summary, all, off), REEVE_SCHEDTRACE (ms). A value
+    // that makes no sense is warned about and ignored.
     static Config from_env();
 
 private:

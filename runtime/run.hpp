@@ -1,8 +1,8 @@
 // run: makes the runtime, runs main as its first fiber, and ends it.
 //
 // Blocks the calling OS thread until main has returned and everything has ended. Fibers that are left then are cancelled
-// and waited for, Config::shutdown_grace at most; those that still do not end are reported and abandoned. With
-// Config::report_leaks (REEVE_REPORT_LEAKS=1) all that are left are reported, before they are cancelled. Returns what
+// and waited for, Config::shutdown_grace at most; those that still do not end are reported and abandoned. What still waits when
+// main returns is reported as well (Config::on_leaks, REEVE_LEAKS), before it is cancelled. Returns what
 // main returns (0 for void); rethrows what main throws. One runtime per process at a time; another run() may follow.
 #pragma once
 

@@ -5,9 +5,11 @@
 #include <ctime>
 #include <cxxabi.h>
 #include <deque>
+#include <map>
 #include <dlfcn.h>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "runtime/sched/backtrace.hpp"
@@ -172,6 +174,28 @@ void dump_all(Scheduler& scheduler, int fd) {
     text += "reeve: " + std::to_string(count) + " fibers; I/O by " + scheduler.io.text() + "\n" + scheduler.wait_circles.report() +
             ledger_table_of_this_process(scheduler.ledger, 3);
     write_out(fd, text);
+}
+
+void report_leaks(Scheduler& scheduler) {
+    constexpr std::size_t k_kinds = 8;
+    std::map<std::pair<std::string, std::string>, std::size_t> kinds;
+    std::size_t count = 0;
+    scheduler.for_each_fiber([&](Fiber& fiber) {
+        const Seen seen = look_at(fiber);
+        if (seen.phase != Phase::parked) return;  // main's, which has just been joined, and others that are about to end
+        ++count;
+        ++kinds[{seen.name, seen.reason}];
+    });
+    if (count == 0) return;
+    std::string text;
+    std::size_t told = 0;
+    for (const auto& [kind, times] : kinds) {
+        if (told++ == k_kinds) break;
+        text += (told == 1 ? "" : ", ") + std::to_string(times) + " '" + kind.first + "' in " + kind.second;
+    }
+    warn("run: main has returned, and %zu %s: %s%s; cancelled (REEVE_LEAKS=all shows where, off says nothing)", count,
+         count == 1 ? "fiber still waits" : "fibers still wait", text.c_str(), kinds.size() > k_kinds ? ", and others" : "");
+    if (scheduler.config.on_leaks == OnLeaks::all) dump_all(scheduler, 2);
 }
 
 void print_trace(Scheduler& scheduler) {

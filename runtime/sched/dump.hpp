@@ -15,6 +15,9 @@ class Scheduler;
 // the preemption signal, which may end a sleeping system call with EINTR where the handler cannot make it again.
 void dump_all(Scheduler& scheduler, int fd);
 
+// How many fibers wait for what, in one line to standard error, or nothing if none does; Config::on_leaks: all of them besides.
+void report_leaks(Scheduler& scheduler);
+
 // "1000ms: processors 2, idle 1, threads 4, fibers 12, ..." to standard error.
 void print_trace(Scheduler& scheduler);
 

@@ -138,17 +138,8 @@ bool Scheduler::wait_for_threads(std::int64_t deadline_ns) {
     }
 }
 
-// Main's fiber, which has just been joined, and others that are about to end may be there still.
-void Scheduler::report_parked() {
-    unsigned parked = 0;
-    for_each_fiber([&parked](Fiber& fiber) { parked += fiber.phase.load(std::memory_order_acquire) == Phase::parked; });
-    if (parked == 0) return;
-    warn("run: main has returned, and fibers still wait: %u; they are cancelled:", parked);
-    dump_all(*this, 2);
-}
-
 bool Scheduler::shut_down() {
-    if (config.report_leaks) report_parked();
+    if (config.on_leaks != OnLeaks::off) report_leaks(*this);
     cancels_new_fibers.store(true, std::memory_order_seq_cst);
     const bool all_ended = wait_for_fibers(monotonic_ns() + config.shutdown_grace.count());
     if (!all_ended) {

@@ -172,7 +172,6 @@ private:
     [[gnu::cold]] bool fit_out(Fiber& fiber, Processor* processor, std::string_view name, std::size_t stack_bytes, const Fiber* maker);
     void give_stack(Fiber& fiber, const context::Stack& stack, context::StackPool& pool);
     StackHead& with_stack(Fiber& fiber, Processor* processor);  // of the default size, unless it has one already
-    void report_parked();
     bool wait_for_fibers(std::int64_t deadline_ns);
     bool wait_for_threads(std::int64_t deadline_ns);
 

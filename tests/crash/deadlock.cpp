@@ -187,7 +187,7 @@ void beside_short_lives() {
 
 // The others are cancelled then.
 void main_returns() {
-    for (int i = 0; i < 100; ++i) reeve::go([] { (void)reeve::Channel<int>().recv(); });
+    for (int i = 0; i < 100; ++i) reeve::go({.name = "left behind"}, [] { (void)reeve::Channel<int>().recv(); });
     (void)reeve::sleep_for(std::chrono::microseconds(k_later_us));
 }
 

@@ -115,17 +115,17 @@ TEST_CASE("deadlock: the report alone, once, or nothing", "[crash][deadlock]") {
 }
 
 // Seen failing with main's own fiber, which has just ended, counted.
-TEST_CASE("deadlock: who waits still when main returns is named where that is wanted", "[crash][deadlock]") {
+TEST_CASE("deadlock: who waits still when main returns is told of, at length where that is wanted", "[crash][deadlock]") {
     for (const char* workers : {"REEVE_WORKERS=1", "REEVE_WORKERS=2"}) {
-        for (const bool is_wanted : {false, true}) {
-            const std::string wanted = is_wanted ? "REEVE_REPORT_LEAKS=1" : "REEVE_REPORT_LEAKS=0";
-            const ChildEnd end = run_child({crash_program("deadlock"), "main-returns"}, {workers, wanted});
-            INFO(workers << ": " << end.err);
+        for (const std::string mode : {"off", "summary", "all"}) {
+            const ChildEnd end = run_child({crash_program("deadlock"), "main-returns"}, {workers, "REEVE_LEAKS=" + mode});
+            INFO(workers << ", " << mode << ": " << end.err);
             CHECK(end.exit_status == 0);
-            CHECK(count_of(end.err, "fibers still wait: ") == (is_wanted ? 1 : 0));
-            CHECK((count_of(end.err, "parked in channel recv") != 0) == is_wanted);
+            CHECK(count_of(end.err, "fibers still wait: ") == (mode == "off" ? 0 : 1));
+            CHECK(count_of(end.err, "'left behind' in channel recv") == (mode == "off" ? 0 : 1));
+            CHECK((count_of(end.err, "'left behind' parked in channel recv") != 0) == (mode == "all"));
         }
-        const ChildEnd end = run_child({crash_program("deadlock"), "sleeper"}, {workers, "REEVE_REPORT_LEAKS=1"});
+        const ChildEnd end = run_child({crash_program("deadlock"), "sleeper"}, {workers});
         CHECK(count_of(end.err, "still wait") == 0);
     }
 }
