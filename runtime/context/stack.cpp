@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "runtime/base/assert.hpp"
-#include "runtime/base/point.hpp"
 
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
@@ -116,7 +115,6 @@ std::size_t StackPool::carve(Stack* into, std::size_t count) {
 }
 
 std::size_t StackPool::take(Stack* into, std::size_t count) {
-    [[maybe_unused]] const NoPoints quiet;
     SpinGuard guard_lock(lock_);
     std::size_t taken = 0;
     for (NumberSet* freed : {&hot_, &cold_})

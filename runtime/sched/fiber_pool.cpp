@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 
 #include "runtime/base/assert.hpp"
-#include "runtime/base/point.hpp"
 
 namespace reeve::sched {
 namespace {
@@ -64,7 +63,6 @@ std::size_t FiberPool::take(Fiber** into, std::size_t count) {
     std::size_t known = 0;   // so many have been handed out before
     std::size_t number = 0;  // of the first that has not
     {
-        [[maybe_unused]] const NoPoints quiet;
         SpinGuard guard(lock_);
         Slab slab;  // of the one before: it is mostly the same
         known = free_.take_lowest(count, [&](std::size_t next) {

@@ -3,7 +3,7 @@
 // Idea. A fiber that is spawned and joined would otherwise pay for malloc and free what a switch costs. This is the pool behind
 // the processors' magazines. Each block comes from malloc by itself: so it may end anywhere, and outlive the pool.
 //
-// Any thread; takes a lock; never parks; not signal-safe. A test's points would come while a magazine is being changed.
+// Any thread; takes a lock; never parks; not signal-safe.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,6 @@
 #include <new>
 #include <vector>
 
-#include "runtime/base/point.hpp"
 #include "runtime/base/spin_lock.hpp"
 #include "runtime/context/context.hpp"
 
@@ -39,7 +38,6 @@ public:
 
     // Fewer only when memory is exhausted.
     std::size_t take(void** into, std::size_t count) {
-        [[maybe_unused]] const NoPoints quiet;
         std::size_t taken = 0;
         {
             SpinGuard guard(lock_);
@@ -49,7 +47,6 @@ public:
         return taken;
     }
     void give(void* const* blocks, std::size_t count) {
-        [[maybe_unused]] const NoPoints quiet;
         std::size_t kept;
         {
             SpinGuard guard(lock_);

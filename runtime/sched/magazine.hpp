@@ -6,11 +6,14 @@
 //
 // A pool has take(Thing* into, count), which returns how many there were, and give(const Thing* things, count).
 //
-// Callers. The holder of the processor. Not signal-safe.
+// Callers. The holder of the processor. Not signal-safe. No test's points while a pool is asked: another fiber of the processor's
+// would find the magazine half changed (base/point.hpp).
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+
+#include "runtime/base/point.hpp"
 
 namespace reeve::sched {
 
@@ -38,10 +41,12 @@ public:
     // Of an empty one.
     template <class Pool>
     [[gnu::noinline, gnu::cold]] void fill(Pool& pool, unsigned count = capacity) {
+        [[maybe_unused]] const NoPoints quiet;
         count_ = static_cast<unsigned>(pool.take(things_, count));
     }
     template <class Pool>
     void give_all(Pool& pool) {
+        [[maybe_unused]] const NoPoints quiet;
         pool.give(things_, count_);
         count_ = 0;
     }
@@ -53,6 +58,7 @@ public:
 private:
     template <class Pool>
     [[gnu::noinline, gnu::cold]] void give_half(Pool& pool) {
+        [[maybe_unused]] const NoPoints quiet;
         constexpr unsigned k_half = capacity / 2;
         pool.give(things_, k_half);
         std::copy(things_ + k_half, things_ + capacity, things_);
