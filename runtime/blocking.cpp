@@ -27,13 +27,9 @@ void BlockingRegion::begin(Cancellable cancellable, Deadline deadline) {
     if (worker->depth() == 1) {
         turn_ = worker->scheduler.blocking_gate.enter(*this, *worker->current_fiber(), cancellable, deadline);
         worker = current_worker();  // it may be another one now
-        if (turn_)
-            worker->detach();
-        else
-            worker->leave();
-    } else {
-        worker->leave();
+        if (turn_) return worker->detach();
     }
+    worker->leave();
 }
 
 BlockingRegion::~BlockingRegion() {

@@ -11,10 +11,10 @@
 // need of blocking(), may use up the places and wait for ever, as in every pool with a limit.
 //
 // May park before (its turn) and afterwards. A call that has begun runs to its end, also in a cancelled fiber, and blocking()
-// waits for its turn whatever comes. try_blocking() gives up the turn, and with it the call, when the fiber is cancelled or a deadline
-// passes, its own or the fiber's: cancelled, timed_out.
-// Exceptions pass, and so do references. Inside it everything is allowed that is outside, waiting as a fiber included. In a
-// plain thread the call is simply made. Inside NoPreempt the processor is kept. Not signal-safe.
+// waits for its turn whatever comes. try_blocking() gives up the turn, and with it the call, when the fiber is cancelled or a
+// deadline passes, its own or the fiber's: cancelled, timed_out. Exceptions pass, and so do references. Inside it everything is
+// allowed that is outside, waiting as a fiber included. In a plain thread the call is simply made. Inside NoPreempt the processor
+// is kept. Not signal-safe.
 #pragma once
 
 #include <type_traits>

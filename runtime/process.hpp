@@ -77,7 +77,8 @@ struct ProcessOutput {
 
 class Process {
 public:
-    // argv[0] is the program: a path, or a name that is looked for in the parent's PATH.
+    // argv[0] is the program: a path, or a name that is looked for in the parent's PATH. Deadline and cancellation end the wait for a
+    // turn to start it (blocking.hpp), no more.
     static Result<Process> start(const std::vector<std::string>& argv, const ProcessOptions& options = {},
                                  Deadline deadline = {});
     // Starts it with pipes for streams, gives it `input`, reads all it writes, waits for its end, and for the end of its output.
